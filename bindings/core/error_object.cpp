@@ -1,0 +1,151 @@
+#include "bindings/core/error_object.h"
+
+#include <cstring>
+
+namespace drover::core {
+
+namespace {
+
+// Chunks of stdlib are loaded under this name, so that errors can blame the playbook and not the library.
+constexpr const char* own_chunk_prefix = "@stdlib/";
+
+void set_text(lua_State* L, const char* name, const std::string& text) {
+  if (!text.empty()) set_field(L, name, text);
+}
+
+std::string get_text(lua_State* L, int index, const char* name) {
+  std::string text;
+  lua_pushstring(L, name);
+  lua_rawget(L, index);
+  if (lua_type(L, -1) == LUA_TSTRING) text = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return text;
+}
+
+// One line for a person: [place: ]what failed[ on host].
+std::string one_line(lua_State* L, int index) {
+  std::string text = get_text(L, index, "message");
+  std::string host = get_text(L, index, "host");
+  if (!host.empty() && text.find(host) == std::string::npos) text = host + ": " + text;
+  std::string where = get_text(L, index, "where");
+  if (!where.empty()) text = where + ": " + text;
+  return text;
+}
+
+int error_to_string(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  push(L, one_line(L, 1));
+  return 1;
+}
+
+}  // namespace
+
+void open_errors(lua_State* L) {
+  luaL_newmetatable(L, error_metatable);
+  lua_pushcfunction(L, error_to_string);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushstring(L, error_metatable);
+  lua_setfield(L, -2, "__name");
+  lua_pop(L, 1);
+}
+
+std::string caller_place(lua_State* L) {
+  lua_Debug frame;
+  for (int level = 0; lua_getstack(L, level, &frame) != 0; ++level) {
+    lua_getinfo(L, "Sl", &frame);
+    if (frame.currentline <= 0) continue;
+    if (std::strncmp(frame.source, own_chunk_prefix, std::strlen(own_chunk_prefix)) == 0) continue;
+    return std::string(frame.short_src) + ":" + std::to_string(frame.currentline);
+  }
+  return "";
+}
+
+void push_error(lua_State* L, const Error& error) {
+  luaL_checkstack(L, 8, "error object");
+  lua_createtable(L, 0, 10);
+  set_text(L, "domain", error.domain);
+  set_text(L, "code", error.code);
+  set_text(L, "message", error.message);
+  set_text(L, "native", error.native);
+  set_text(L, "op", error.op);
+  set_text(L, "host", error.host);
+  set_text(L, "object", error.object);
+  set_text(L, "hint", error.hint);
+  set_text(L, "where", caller_place(L));
+  if (error.cause) {
+    push_error(L, *error.cause);
+    lua_setfield(L, -2, "cause");
+  }
+  luaL_traceback(L, L, nullptr, 1);
+  lua_setfield(L, -2, "traceback");
+  luaL_setmetatable(L, error_metatable);
+}
+
+void raise_error(lua_State* L, const Error& error) {
+  push_error(L, error);
+  lua_error(L);
+  __builtin_unreachable();
+}
+
+bool is_error_object(lua_State* L, int index) {
+  if (lua_type(L, index) != LUA_TTABLE || lua_getmetatable(L, index) == 0) return false;
+  luaL_getmetatable(L, error_metatable);
+  bool same = lua_rawequal(L, -1, -2) != 0;
+  lua_pop(L, 2);
+  return same;
+}
+
+void complete_error(lua_State* L, lua_State* thread) {
+  if (!is_error_object(L, -1)) {
+    // An error made by error("...") or by Lua itself: its text has the place in front already.
+    std::string text = luaL_tolstring(L, -1, nullptr);
+    lua_pop(L, 2);
+    lua_createtable(L, 0, 4);
+    set_field(L, "domain", "lua");
+    set_field(L, "code", "LUA_ERROR");
+    set_field(L, "message", text);
+    luaL_setmetatable(L, error_metatable);
+  }
+  int index = lua_gettop(L);
+  if (get_text(L, index, "traceback").empty()) {
+    luaL_traceback(L, thread, nullptr, 0);
+    lua_setfield(L, index, "traceback");
+  }
+}
+
+Error to_error(lua_State* L, int index) {
+  index = lua_absindex(L, index);
+  if (!is_error_object(L, index)) {
+    std::string text = luaL_tolstring(L, index, nullptr);
+    lua_pop(L, 1);
+    return Error("lua", "LUA_ERROR", text);
+  }
+  Error error(get_text(L, index, "domain"), get_text(L, index, "code"), one_line(L, index));
+  error.native = get_text(L, index, "native");
+  error.op = get_text(L, index, "op");
+  error.host = get_text(L, index, "host");
+  error.object = get_text(L, index, "object");
+  error.hint = get_text(L, index, "hint");
+  return error;
+}
+
+int call_at_edge(lua_State* L, lua_CFunction function, const char* name) {
+  // The exception is dead before Lua's own is thrown; nothing of C++ is alive across lua_error.
+  {
+    bool failed = false;
+    try {
+      return function(L);
+    } catch (Error& error) {
+      if (error.op.empty()) error.op = name;
+      push_error(L, error);
+      failed = true;
+    } catch (const std::exception& error) {
+      push_error(L, Error("drover", "INTERNAL", std::string(name) + ": " + error.what()).during(name));
+      failed = true;
+    }
+    if (!failed) return 0;
+  }
+  return lua_error(L);
+}
+
+}  // namespace drover::core

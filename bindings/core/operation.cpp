@@ -1,0 +1,159 @@
+#include "bindings/core/operation.h"
+
+#include "bindings/core/error_object.h"
+#include "bindings/core/module.h"
+#include "bindings/core/object.h"
+#include "bindings/core/runtime.h"
+
+namespace drover::core {
+
+int Operation::push_result(lua_State* L) {
+  if (const Error* error = std::get_if<Error>(&state_)) throw Error(*error);
+  const Push* push = std::get_if<Push>(&state_);
+  if (push == nullptr) throw Error("async", "NOT_READY", "the result of '" + description_ + "' is not there yet");
+  return (*push)(L);
+}
+
+void Operation::when_ready(std::function<void()> callback) {
+  if (ready()) {
+    callback();
+    return;
+  }
+  callback_ = std::move(callback);
+}
+
+void Operation::finish(Push result) {
+  if (ready()) return;
+  state_ = std::move(result);
+  become_ready();
+}
+
+void Operation::fail(Error error) {
+  if (ready()) return;
+  state_ = std::move(error);
+  become_ready();
+}
+
+void Operation::become_ready() {
+  if (!callback_) return;
+  auto callback = std::move(callback_);
+  callback_ = nullptr;
+  callback();
+}
+
+namespace {
+
+class WorkOperation : public Operation {
+ public:
+  WorkOperation(std::string description, OnCancel on_cancel)
+      : Operation(std::move(description)), token_(std::make_shared<CancelToken>()), on_cancel_(on_cancel) {}
+
+  void start(Runtime& runtime, std::function<Push(CancelToken&)> work) {
+    auto self = std::static_pointer_cast<WorkOperation>(shared_from_this());
+    EventLoop& loop = runtime.loop();
+    runtime.workers().submit([self, work = std::move(work), &loop, token = token_]() mutable {
+      std::function<void()> deliver;
+      try {
+        token->throw_if_cancelled(self->description());
+        deliver = [self, push = work(*token)]() { self->finish(push); };
+      } catch (const Error& error) {
+        deliver = [self, error]() { self->fail(error); };
+      } catch (const std::exception& error) {
+        deliver = [self, text = std::string(error.what())]() { self->fail(Error("drover", "INTERNAL", text)); };
+      }
+      work = nullptr;
+      self.reset();
+      loop.post(std::move(deliver));
+    });
+  }
+
+  void cancel() override {
+    if (ready()) return;
+    auto self = shared_from_this();
+    token_->cancel();
+    if (on_cancel_ == OnCancel::abandon) fail(cancelled_error(description()));
+  }
+
+ private:
+  std::shared_ptr<CancelToken> token_;
+  OnCancel on_cancel_;
+};
+
+class SleepOperation : public Operation {
+ public:
+  SleepOperation(EventLoop& loop, uint64_t delay_ms) : Operation("sleep"), loop_(loop), delay_ms_(delay_ms) {}
+
+  void start() {
+    auto self = std::static_pointer_cast<SleepOperation>(shared_from_this());
+    timer_ = loop_.start_timer(delay_ms_, [self]() { self->finish([](lua_State*) { return 0; }); });
+  }
+
+  void cancel() override {
+    if (ready()) return;
+    auto self = shared_from_this();
+    loop_.stop_timer(timer_);
+    fail(cancelled_error("sleep"));
+  }
+
+ private:
+  EventLoop& loop_;
+  uint64_t delay_ms_;
+  EventLoop::TimerId timer_ = 0;
+};
+
+std::shared_ptr<Operation>& check_operation(lua_State* L, const char* function) {
+  return check_object<OperationHandle>(L, 1, function).operation;
+}
+
+int operation_ready(lua_State* L) {
+  push(L, check_operation(L, "Operation.ready")->ready());
+  return 1;
+}
+
+int operation_result(lua_State* L) { return check_operation(L, "Operation.result")->push_result(L); }
+
+int operation_cancel(lua_State* L) {
+  check_operation(L, "Operation.cancel")->cancel();
+  return 0;
+}
+
+int operation_describe(lua_State* L) {
+  push(L, check_operation(L, "Operation.describe")->description());
+  return 1;
+}
+
+}  // namespace
+
+void open_operations(lua_State* L) {
+  static const Class operation_class{
+      OperationHandle::lua_name,
+      "Something that is under way.",
+      {
+          {"ready", operation_ready, "Whether the result is there.", {}, {{"ready", "boolean", ""}}},
+          {"result", operation_result, "The results; raises the error that ended it.", {}, {{"...", "any", ""}}},
+          {"cancel", operation_cancel, "Asks for an early end.", {}, {}},
+          {"describe", operation_describe, "What is under way.", {}, {{"description", "string", ""}}},
+      },
+      destroy_object<OperationHandle>};
+  register_class(L, operation_class);
+}
+
+void push_operation(lua_State* L, std::shared_ptr<Operation> operation) {
+  push_object(L, OperationHandle{std::move(operation)});
+}
+
+int start_work(lua_State* L, std::string description, std::function<Push(CancelToken&)> work, OnCancel on_cancel) {
+  auto operation = std::make_shared<WorkOperation>(std::move(description), on_cancel);
+  push_operation(L, operation);
+  operation->start(Runtime::of(L), std::move(work));
+  return 1;
+}
+
+int start_sleep(lua_State* L, uint64_t delay_ms) {
+  auto operation = std::make_shared<SleepOperation>(Runtime::of(L).loop(), delay_ms);
+  push_operation(L, operation);
+  operation->start();
+  return 1;
+}
+
+}  // namespace drover::core

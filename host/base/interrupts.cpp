@@ -1,0 +1,53 @@
+#include "host/base/interrupts.h"
+
+#include <cerrno>
+#include <csignal>
+
+namespace drover {
+
+namespace {
+
+void on_signal(int signal) {
+  int saved = errno;
+  interrupts().raise_from_handler(signal);
+  errno = saved;
+}
+
+}  // namespace
+
+Interrupts& interrupts() {
+  static Interrupts all;
+  return all;
+}
+
+void Interrupts::install() {
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler == SIG_IGN) continue;
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    sigaction(signal, &action, nullptr);
+  }
+  // A peer that goes away is an error of a write, not the end of the program.
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void Interrupts::raise_from_handler(int signal) noexcept {
+  last_signal_.store(signal);
+  count_.fetch_add(1);
+  pending_.fetch_add(1);
+  if (EventLoop* loop = loop_.load()) loop->wake();
+}
+
+bool Interrupts::take() {
+  int pending = pending_.load();
+  while (pending > 0) {
+    if (pending_.compare_exchange_weak(pending, pending - 1)) return true;
+  }
+  return false;
+}
+
+}  // namespace drover

@@ -1,0 +1,35 @@
+// SIGINT, SIGTERM and SIGHUP as a flag that the count hook and the scheduler take.
+// Tested by tests/transcripts (Ctrl-C in a loop, a coroutine, a pcall loop, a libvirt and an SSH call).
+#pragma once
+
+#include <atomic>
+
+#include "host/base/event_loop.h"
+
+namespace drover {
+
+class Interrupts {
+ public:
+  // Installs the handlers. A SIGINT that was ignored when drover started stays ignored (nohup, background jobs).
+  void install();
+  // The loop to wake when a signal comes.
+  void wake_with(EventLoop* loop) { loop_.store(loop); }
+
+  // True once per signal that nobody took yet.
+  bool take();
+  // Whether any came so far.
+  bool any() const { return count_.load() > 0; }
+  int last_signal() const { return last_signal_.load(); }
+
+  void raise_from_handler(int signal) noexcept;
+
+ private:
+  std::atomic<int> pending_{0};
+  std::atomic<int> count_{0};
+  std::atomic<int> last_signal_{0};
+  std::atomic<EventLoop*> loop_{nullptr};
+};
+
+Interrupts& interrupts();
+
+}  // namespace drover

@@ -1,0 +1,82 @@
+#include "host/cli/commands.h"
+
+namespace drover {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+}  // namespace
+
+CLI::App* Commands::add(const std::string& name, const std::string& summary) {
+  CLI::App* command = app_.add_subcommand(name, summary);
+  return command;
+}
+
+Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std::move(dispatch)) {
+  // What follows the playbook's name belongs to the playbook (program.cpp takes it off), its --help too.
+  auto takes_parameters = [this](CLI::App* command) {
+    command->add_option("playbook", first_, "Name of a playbook, or a path to one")->required()->type_name("PLAYBOOK");
+    return command;
+  };
+
+  CLI::App* run = takes_parameters(add("run", "Run a playbook: drover run PLAYBOOK --param value ... [--plan]"));
+  run->callback([this] { dispatch_("run", Json{{"playbook", first_}}); });
+
+  CLI::App* check = takes_parameters(add("check", "Run only the checks of a playbook; nothing is changed"));
+  check->callback([this] { dispatch_("check", Json{{"playbook", first_}}); });
+
+  CLI::App* list = add("list", "List the playbooks, and what overrides what");
+  list->callback([this] { dispatch_("list", Json::object()); });
+
+  CLI::App* show = add("show", "Show a playbook's purpose and parameters");
+  show->add_option("playbook", first_, "Name of a playbook, or a path to one")->required()->type_name("PLAYBOOK");
+  show->callback([this] { dispatch_("show", Json{{"playbook", first_}}); });
+
+  CLI::App* copy = add("copy", "Copy a playbook to a folder, to edit it");
+  copy->add_option("playbook", first_, "Name of a playbook")->required()->type_name("PLAYBOOK");
+  copy->add_option("dir", second_, "Folder that receives the copy")->required()->type_name("DIR");
+  copy->callback([this] { dispatch_("copy", Json{{"playbook", first_}, {"folder", second_}}); });
+
+  CLI::App* eval = add("eval", "Run Lua code: drover eval 'return virt.connect(\"test:///default\"):hostname()'");
+  eval->add_option("code", first_, "Lua code; what it returns is printed")->required()->type_name("CODE");
+  eval->add_option("arguments", rest_, "Given to the code as ...")->type_name("ARG");
+  eval->callback([this] { dispatch_("eval", Json{{"code", first_}, {"arguments", rest_}}); });
+
+  CLI::App* script = add("script", "Run a Lua file: drover FILE.lua args... does the same");
+  script->add_option("file", first_, "Lua file; a first line #!/usr/bin/env drover is allowed")->required()->type_name("FILE");
+  script->callback([this] { dispatch_("script", Json{{"file", first_}}); });
+
+  CLI::App* trust = add("trust", "Show a host's key fingerprint, and add it to the known hosts when you agree");
+  trust->add_option("host", first_, "user@name:port, an alias of ~/.ssh/config, or an entry of hosts.lua")
+      ->required()
+      ->type_name("HOST");
+  trust->add_option("--from", from_, "Add it on this host instead of here")->type_name("HOST");
+  trust->add_option("--fingerprint", second_, "Agree without a question when the key has this SHA256 fingerprint");
+  trust->callback([this] { dispatch_("trust", Json{{"host", first_}, {"from", from_}, {"fingerprint", second_}}); });
+
+  CLI::App* doctor = add("doctor", "Say what this machine, and the hosts named, lack, and the command that mends it");
+  doctor->add_option("hosts", rest_, "Hosts to look at; this machine without one")->type_name("HOST");
+  doctor->callback([this] { dispatch_("doctor", Json{{"hosts", rest_}}); });
+
+  CLI::App* runs = add("runs", "List the runs in the journal");
+  runs->callback([this] { dispatch_("runs", Json::object()); });
+
+  CLI::App* report = add("report", "Show one run: steps, leases, errors");
+  report->add_option("run", first_, "Run id; the newest without it")->type_name("RUN");
+  report->callback([this] { dispatch_("report", Json{{"run", first_}}); });
+
+  CLI::App* recover = add("recover", "Finish what dead runs left: revoke leases, run undo entries");
+  recover->add_option("run", first_, "Only this run")->type_name("RUN");
+  recover->callback([this] { dispatch_("recover", Json{{"run", first_}}); });
+
+  CLI::App* completion = add("completion", "Print the completion script for a shell");
+  completion->add_option("shell", first_, "bash")->required()->type_name("SHELL");
+  completion->callback([this] { dispatch_("completion", Json{{"shell", first_}}); });
+
+  CLI::App* complete = add("complete", "Candidates for the words of a command line; used by the completion script");
+  complete->group("");
+  complete->callback([this] { dispatch_("complete", Json::object()); });
+}
+
+}  // namespace drover

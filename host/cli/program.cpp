@@ -1,0 +1,113 @@
+#include "host/cli/program.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "host/base/text.h"
+#include "host/cli/commands.h"
+#include "host/cli/session.h"
+
+namespace drover {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+bool looks_like_script(const std::string& argument) {
+  return argument.find('/') != std::string::npos ||
+         (argument.size() > 4 && argument.substr(argument.size() - 4) == ".lua");
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+// For a command whose later words belong to a playbook or a script: takes them off, unread. They begin after the
+// first word that is no option (and no value of --playbooks).
+std::vector<std::string> take_passed_on(std::vector<std::string>& arguments) {
+  static const std::vector<std::string> passing{"run", "check", "script", "complete"};
+  if (arguments.empty() || std::find(passing.begin(), passing.end(), arguments[0]) == passing.end()) return {};
+  size_t index = 1;
+  while (index < arguments.size() && arguments[0] != "complete" && !arguments[index].empty() &&
+         arguments[index][0] == '-') {
+    index += arguments[index] == "--playbooks" ? 2 : 1;
+  }
+  if (arguments[0] != "complete") ++index;
+  if (index >= arguments.size()) return {};
+  auto first = arguments.begin() + static_cast<std::ptrdiff_t>(index);
+  std::vector<std::string> rest(first, arguments.end());
+  arguments.erase(first, arguments.end());
+  return rest;
+}
+
+int usage_error(const std::string& message, const std::string& hint) {
+  std::fprintf(stderr, "drover: %s\n", message.c_str());
+  if (!hint.empty()) std::fprintf(stderr, "  %s\n", hint.c_str());
+  return exit_usage;
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  GlobalOptions options;
+  CLI::App app("Move virtual machines between KVM hosts, with nothing left behind.", "drover");
+  app.set_version_flag("--version", std::string("drover ") + version());
+  app.require_subcommand(0, 1);
+  app.fallthrough();
+  app.footer("Start with: drover list, drover show live-migrate, drover doctor");
+  app.add_flag("-v,--verbose", options.verbose, "More about errors: cause, native text, traceback");
+  app.add_flag("--json", options.json, "Output for programs: JSON, one event a line for runs");
+  app.add_option("--playbooks", options.playbooks, "A folder of playbooks that goes before all others")
+      ->type_name("DIR");
+
+  int code = exit_done;
+  std::vector<std::string> passed_on;
+  Commands commands(app, [&](const std::string& command, Json request) {
+    request["rest"] = passed_on;
+    request["playbooks"] = options.playbooks;
+    request["json"] = options.json;
+    request["verbose"] = options.verbose;
+    Session session(options);
+    code = session.run_command(command, request);
+    // Not an ordinary return: a worker may still be inside a call that nobody can stop, and the state holds objects
+    // whose ends were either done by their owner or are the kernel's work.
+    leave(code);
+  });
+
+  // `drover FILE.lua args...` (and so a #! line): sugar for `drover script FILE.lua args...`.
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && looks_like_script(arguments[0])) arguments.insert(arguments.begin(), "script");
+  std::vector<std::string> names = command_names(app);
+  if (!arguments.empty() && arguments[0][0] != '-' &&
+      std::find(names.begin(), names.end(), arguments[0]) == names.end()) {
+    return usage_error("there is no command '" + arguments[0] + "'", did_you_mean(arguments[0], names));
+  }
+  if (arguments.empty()) {
+    std::fputs(app.help().c_str(), stdout);
+    return exit_done;
+  }
+  passed_on = take_passed_on(arguments);
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 takes them
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    CLI::App* asked = app.get_subcommands().empty() ? &app : app.get_subcommands()[0];
+    std::fputs(asked->help().c_str(), stdout);
+    return exit_done;
+  } catch (const CLI::CallForVersion& version_text) {
+    std::printf("%s\n", version_text.what());
+    return exit_done;
+  } catch (const CLI::ParseError& error) {
+    return usage_error(error.what(), "see drover --help");
+  }
+  if (app.get_subcommands().empty()) std::fputs(app.help().c_str(), stdout);
+  return code;
+}
+
+}  // namespace drover

@@ -1,0 +1,95 @@
+#include "host/cli/session.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "bindings/core/error_object.h"
+#include "bindings/json/json.h"
+#include "host/base/interrupts.h"
+
+namespace drover {
+
+namespace {
+
+constexpr int functions_on_stack = 8;
+
+}  // namespace
+
+void leave(int code) {
+  std::fflush(nullptr);
+  _exit(code);
+}
+
+Session::Session(const GlobalOptions& options) : options_(options), state_(runtime_), scheduler_(state_.get(), runtime_) {
+  interrupts().install();
+  lua_State* L = lua();
+  lua_getfield(L, LUA_REGISTRYINDEX, "drover.host");
+  core::set_field(L, "verbose", options_.verbose);
+  core::set_field(L, "json", options_.json);
+  lua_pop(L, 1);
+  scheduler_.on_shielded_interrupt = [](int count) {
+    if (count == 1) {
+      std::fputs("\nundoing what this run did; press Ctrl-C once more to leave at once\n", stderr);
+      return;
+    }
+    std::fputs("\nleft before everything was undone; 'drover recover' finishes it\n", stderr);
+    leave(exit_needs_operator);
+  };
+}
+
+Session::~Session() { interrupts().wake_with(nullptr); }
+
+// Shows the error object at the top of the stack and gives the exit code that it means.
+int Session::show_error() {
+  lua_State* L = lua();
+  core::complete_error(L, L);
+  push_required(L, "show_error");
+  lua_insert(L, -2);
+  core::push(L, options_.verbose);
+  core::push(L, options_.json);
+  if (lua_pcall(L, 3, 1, 0) != LUA_OK) {
+    std::fprintf(stderr, "drover: %s\n", core::to_error(L, -1).what());
+    lua_pop(L, 1);
+    return exit_failed;
+  }
+  int code = static_cast<int>(lua_tointeger(L, -1));
+  lua_pop(L, 1);
+  return code;
+}
+
+int Session::guarded(const std::function<int()>& body) {
+  lua_State* L = lua();
+  luaL_checkstack(L, functions_on_stack, "command");
+  // body runs inside pcall, so that every kind of failure arrives here as one error object.
+  lua_pushcfunction(L, [](lua_State* state) {
+    auto* function = static_cast<const std::function<int()>*>(lua_touserdata(state, 1));
+    lua_settop(state, 0);
+    try {
+      lua_pushinteger(state, (*function)());
+      return 1;
+    } catch (const Error& error) {
+      core::push_error(state, error);
+    }
+    return lua_error(state);
+  });
+  lua_pushlightuserdata(L, const_cast<std::function<int()>*>(&body));
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) return show_error();
+  int code = static_cast<int>(lua_tointeger(L, -1));
+  lua_pop(L, 1);
+  return code;
+}
+
+int Session::run_command(const std::string& command, const nlohmann::ordered_json& request) {
+  return guarded([&]() {
+    lua_State* L = lua();
+    push_required(L, ("command." + command).c_str());
+    json::push_json(L, request);
+    int results = scheduler_.run_main(1);
+    return results > 0 && lua_isinteger(L, -results) != 0 ? static_cast<int>(lua_tointeger(L, -results)) : exit_done;
+  });
+}
+
+}  // namespace drover

@@ -1,0 +1,4 @@
+// argv to a command, its result to the exit code; nothing else.
+#include "host/cli/program.h"
+
+int main(int argc, char** argv) { return drover::run_program(argc, argv); }

@@ -1,0 +1,145 @@
+#include "host/run/scheduler.h"
+
+#include "bindings/core/error_object.h"
+#include "bindings/core/object.h"
+#include "host/base/interrupts.h"
+
+namespace drover {
+
+// A Lua thread with the operation it waits for. Its results, or its error object, stay on the thread's stack.
+class Task : public core::Operation {
+ public:
+  Task(Scheduler& scheduler, lua_State* L, std::string description)
+      : Operation(std::move(description)), scheduler_(scheduler), L_(L) {
+    thread_ = lua_newthread(L);
+    reference_ = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  ~Task() override { luaL_unref(L_, LUA_REGISTRYINDEX, reference_); }
+
+  void cancel() override {
+    if (ready()) return;
+    if (waiting_for_) {
+      // Kept by name: the cancel may resume this very task.
+      auto operation = waiting_for_;
+      operation->cancel();
+    } else {
+      cancel_at_next_wait_ = true;
+    }
+  }
+
+  int push_result(lua_State* L) override {
+    if (!ready()) return Operation::push_result(L);
+    luaL_checkstack(L, result_count_ + 1, "task results");
+    luaL_checkstack(thread_, 1, "task results");
+    if (failed_) {
+      lua_pushvalue(thread_, -1);
+      lua_xmove(thread_, L, 1);
+      return lua_error(L);
+    }
+    int first = lua_gettop(thread_) - result_count_ + 1;
+    for (int i = 0; i < result_count_; ++i) {
+      lua_pushvalue(thread_, first + i);
+      lua_xmove(thread_, L, 1);
+    }
+    return result_count_;
+  }
+
+ private:
+  friend class Scheduler;
+
+  void end(bool failed, int result_count) {
+    failed_ = failed;
+    result_count_ = result_count;
+    finish([](lua_State*) { return 0; });
+  }
+
+  Scheduler& scheduler_;
+  lua_State* L_;
+  lua_State* thread_ = nullptr;
+  int reference_ = LUA_NOREF;
+  int argument_count_ = 0;
+  int result_count_ = 0;
+  bool failed_ = false;
+  bool cancel_at_next_wait_ = false;
+  std::shared_ptr<core::Operation> waiting_for_;
+};
+
+Scheduler::Scheduler(lua_State* L, core::Runtime& runtime) : L_(L), runtime_(runtime) { runtime_.tasks = this; }
+
+Scheduler::~Scheduler() { runtime_.tasks = nullptr; }
+
+std::shared_ptr<core::Operation> Scheduler::spawn(lua_State* L, int argument_count, std::string description) {
+  auto task = std::make_shared<Task>(*this, L_, std::move(description));
+  // run_task(function, ...) catches errors inside the coroutine, where __close may still wait.
+  lua_getfield(L_, LUA_REGISTRYINDEX, "drover.run_task");
+  lua_xmove(L_, task->thread_, 1);
+  luaL_checkstack(task->thread_, argument_count + 2, "task arguments");
+  lua_xmove(L, task->thread_, argument_count + 1);
+  task->argument_count_ = argument_count + 1;
+  make_ready(task);
+  return task;
+}
+
+void Scheduler::make_ready(std::shared_ptr<Task> task) { ready_.push_back(std::move(task)); }
+
+void Scheduler::resume(const std::shared_ptr<Task>& task) {
+  int result_count = 0;
+  int arguments = std::exchange(task->argument_count_, 0);
+  task->waiting_for_.reset();
+  int status = lua_resume(task->thread_, L_, arguments, &result_count);
+  if (status == LUA_YIELD) {
+    auto* handle =
+        result_count == 1 ? core::test_object<core::OperationHandle>(task->thread_, -1) : nullptr;
+    std::shared_ptr<core::Operation> operation = handle != nullptr ? handle->operation : nullptr;
+    lua_pop(task->thread_, result_count);
+    if (operation == nullptr) {
+      // A bare coroutine.yield in a playbook: nobody would ever resume it.
+      core::push_error(task->thread_, Error("async", "STRAY_YIELD", "a task yielded to nobody").with_hint(
+                                          "coroutine.yield works inside coroutine.wrap; to wait, call async.sleep"));
+      task->end(true, 1);
+      return;
+    }
+    task->waiting_for_ = operation;
+    // The operation keeps its task alive: nobody else may hold a task that was spawned and forgotten.
+    operation->when_ready([this, task]() { make_ready(task); });
+    if (std::exchange(task->cancel_at_next_wait_, false)) operation->cancel();
+    return;
+  }
+  if (status != LUA_OK) {  // run_task itself failed: no memory, or an error in the message handler
+    core::complete_error(task->thread_, task->thread_);
+    task->end(true, 1);
+    return;
+  }
+  bool ended_well = lua_toboolean(task->thread_, -result_count) != 0;
+  task->end(!ended_well, ended_well ? result_count - 1 : 1);
+}
+
+void Scheduler::handle_interrupts(const std::shared_ptr<Task>& main) {
+  while (true) {
+    if (!interrupts().take()) return;
+    if (!runtime_.shielded) {
+      main->cancel();
+    } else if (on_shielded_interrupt) {
+      on_shielded_interrupt(++shielded_interrupts_);
+    }
+  }
+}
+
+int Scheduler::run_main(int argument_count) {
+  auto main = std::static_pointer_cast<Task>(spawn(L_, argument_count, "main"));
+  while (true) {
+    while (!ready_.empty()) {
+      auto task = std::move(ready_.front());
+      ready_.pop_front();
+      resume(task);
+    }
+    if (main->ready()) break;
+    interrupts().wake_with(&runtime_.loop());
+    handle_interrupts(main);
+    if (ready_.empty()) runtime_.loop().run_once();
+    handle_interrupts(main);
+  }
+  return main->push_result(L_);
+}
+
+}  // namespace drover

@@ -1,0 +1,41 @@
+// Runs Lua functions as tasks on one thread: a task yields an operation and goes on when it is ready.
+// Tested by tests/stdlib/async_test.lua and tests/host/run/scheduler_test.cpp.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "bindings/core/runtime.h"
+
+namespace drover {
+
+class Task;
+
+class Scheduler : public core::TaskRunner {
+ public:
+  Scheduler(lua_State* L, core::Runtime& runtime);
+  ~Scheduler() override;
+
+  std::shared_ptr<core::Operation> spawn(lua_State* L, int argument_count, std::string description) override;
+
+  // Takes a function and its arguments from the top of the state's stack, runs it as the main task until it ends,
+  // and pushes its results; returns their number. Throws the task's error. An interrupt cancels this task.
+  int run_main(int argument_count);
+
+  // Called for each interrupt that comes while the runtime is shielded; with 1 for the first, 2 for the second.
+  std::function<void(int)> on_shielded_interrupt;
+
+ private:
+  friend class Task;
+  void make_ready(std::shared_ptr<Task> task);
+  void resume(const std::shared_ptr<Task>& task);
+  void handle_interrupts(const std::shared_ptr<Task>& main);
+
+  lua_State* L_;
+  core::Runtime& runtime_;
+  std::deque<std::shared_ptr<Task>> ready_;
+  int shielded_interrupts_ = 0;
+};
+
+}  // namespace drover

@@ -1,0 +1,137 @@
+-- What every drover script starts with: waiting, strict globals, modules that load when first named.
+-- Loaded once by host/lua/state.cpp, which hands in the host table; tested by tests/stdlib/prelude_test.lua.
+local host = ...
+
+local raw_pcall, raw_xpcall = pcall, xpcall
+local raw_resume, raw_yield, isyieldable = coroutine.resume, coroutine.yield, coroutine.isyieldable
+local raw_create, running = coroutine.create, coroutine.running
+local operation_name = "drover.Operation"
+
+local function is_operation(value)
+  return type(value) == "userdata" and getmetatable(value) == operation_name
+end
+
+-- Gives the results of an operation; other tasks run until they are there.
+local function await(operation)
+  if not operation:ready() then
+    if not isyieldable() then
+      error("cannot wait for '" .. operation:describe() .. "' here: a playbook file must not touch a host while it "
+        .. "loads, and neither may sort, gsub or a finaliser", 2)
+    end
+    raw_yield(operation)
+  end
+  return operation:result()
+end
+
+-- Cancellation passes through pcall: a script that catches everything in a loop must still stop on Ctrl-C.
+local function is_cancellation(value)
+  return type(value) == "table" and rawget(value, "code") == "CANCELLED"
+end
+
+local function rethrow_cancellation(ok, ...)
+  if not ok and is_cancellation((...)) then error((...), 0) end
+  return ok, ...
+end
+
+function pcall(f, ...) return rethrow_cancellation(raw_pcall(f, ...)) end
+
+function xpcall(f, handler, ...) return rethrow_cancellation(raw_xpcall(f, handler, ...)) end
+
+-- A script's own coroutines may wait too: an operation that one yields is handed on to the scheduler.
+local function hand_on(co, ok, first, ...)
+  while ok and is_operation(first) do
+    raw_yield(first)
+    return hand_on(co, raw_resume(co))
+  end
+  return rethrow_cancellation(ok, first, ...)
+end
+
+function coroutine.resume(co, ...) return hand_on(co, raw_resume(co, ...)) end
+
+local function results_or_error(ok, ...)
+  if not ok then error((...), 0) end
+  return ...
+end
+
+function coroutine.wrap(f)
+  local co = raw_create(f)
+  return function(...) return results_or_error(coroutine.resume(co, ...)) end
+end
+
+-- Globals: reading one that does not exist is an error with the nearest name; a module loads when first named.
+local lazy = {
+  async = "async", context = "context", errors = "errors", firewall = "firewall", guest = "guest", help = "help",
+  host = "host", inventory = "inventory", journal = "journal", json = "json", lease = "lease", log = "log",
+  migrate = "migrate", playbook = "playbook", preflight = "preflight", reconcile = "reconcile", ssh = "ssh",
+  terminal = "terminal", text = "text", tunnel = "tunnel", units = "units", virt = "virt", volume = "volume", xml = "xml",
+}
+
+local function suggest(name)
+  local names = {}
+  for known in next, _G do
+    if type(known) == "string" then names[#names + 1] = known end
+  end
+  for known in next, lazy do names[#names + 1] = known end
+  table.sort(names)
+  local near = host.nearest(name, names)
+  return near and ("; did you mean '" .. near .. "'?") or ""
+end
+
+setmetatable(_G, {
+  __index = function(globals, name)
+    local module = lazy[name]
+    if module then
+      local value = require(module)
+      rawset(globals, name, value)
+      return value
+    end
+    if type(name) ~= "string" then return nil end
+    error("'" .. name .. "' is not defined" .. suggest(name), 2)
+  end,
+  __metatable = "drover globals",
+})
+
+-- Set by the plan: called instead of a binding that changes something.
+local recorder
+
+-- What scripts call for a binding that waits or that changes something.
+local function wrap(raw, name, blocking, changes, is_method)
+  if not changes then
+    return function(...) return await(raw(...)) end
+  end
+  if not blocking then
+    return function(...)
+      if recorder then return recorder(name, is_method, ...) end
+      return raw(...)
+    end
+  end
+  return function(...)
+    if recorder then return recorder(name, is_method, ...) end
+    return await(raw(...))
+  end
+end
+
+-- The body of every task. Errors are caught here, inside the coroutine, where __close may still wait.
+local complete_error = host.complete_error
+
+local function run_task(f, ...) return raw_xpcall(f, complete_error, ...) end
+
+package.loaded["drover.core"] = {
+  await = await,
+  complete_error = complete_error,
+  documentation = host.documentation,
+  is_cancellation = is_cancellation,
+  is_operation = is_operation,
+  load_source = host.load_source,
+  modules = host.modules,
+  nearest = host.nearest,
+  pcall = raw_pcall,
+  playbooks = host.playbooks,
+  running = running,
+  set_recorder = function(f) recorder = f end,
+  stdlib = host.stdlib,
+  version = host.version,
+  xpcall = raw_xpcall,
+}
+
+return { wrap = wrap, run_task = run_task }

@@ -1,0 +1,41 @@
+-- Shows the error that ended a command, and gives its exit code. Called by host/cli/session.cpp.
+local core = require "drover.core"
+
+local exit_codes = { usage = 2 }
+
+local function as_data(problem)
+  local data = {}
+  for _, name in ipairs { "domain", "code", "message", "native", "op", "host", "object", "hint", "where" } do
+    data[name] = rawget(problem, name)
+  end
+  if rawget(problem, "cause") then data.cause = as_data(problem.cause) end
+  return data
+end
+
+local function exit_code(problem)
+  if core.is_cancellation(problem) then return 130 end
+  return rawget(problem, "exit_code") or exit_codes[problem.domain] or 1
+end
+
+return function(problem, verbose, as_json)
+  if rawget(problem, "silent") then return exit_code(problem) end
+  if as_json then
+    io.stdout:write(require("native.json").encode { event = "error", error = as_data(problem) }, "\n")
+    return exit_code(problem)
+  end
+  local lines = { "drover: " .. tostring(problem) }
+  if rawget(problem, "hint") then lines[#lines + 1] = "  " .. problem.hint end
+  for _, other in ipairs(rawget(problem, "suppressed") or {}) do lines[#lines + 1] = "  also: " .. tostring(other) end
+  if verbose then
+    if rawget(problem, "native") then lines[#lines + 1] = "  native: " .. problem.native end
+    if rawget(problem, "op") then lines[#lines + 1] = "  in: " .. problem.op end
+    local cause = rawget(problem, "cause")
+    while cause do
+      lines[#lines + 1] = "  because: " .. tostring(cause)
+      cause = rawget(cause, "cause")
+    end
+    if rawget(problem, "traceback") then lines[#lines + 1] = (problem.traceback:gsub("^\n", "")) end
+  end
+  io.stderr:write(table.concat(lines, "\n"), "\n")
+  return exit_code(problem)
+end
