@@ -58,6 +58,7 @@ end
 
 --- Like parallel, but an error of one item does not stop the others. Gives a list of { ok, value or error }.
 function async.each(list, limit, body)
+  if type(limit) == "function" then limit, body = nil, limit end
   return async.parallel(list, limit, function(item, index)
     local ok, value = pcall(body, item, index)
     return ok and { ok = true, value = value } or { ok = false, error = errors.wrap(value) }

@@ -25,7 +25,8 @@ local function render(value, depth, seen)
   end
   table.sort(keys, key_order)
   for _, key in ipairs(keys) do
-    local name = type(key) == "string" and key:match("^[%a_][%w_]*$") and key or "[" .. render(key, depth + 1, seen) .. "]"
+    local is_name = type(key) == "string" and key:match("^[%a_][%w_]*$")
+    local name = is_name and key or "[" .. render(key, depth + 1, seen) .. "]"
     parts[#parts + 1] = name .. " = " .. render(rawget(value, key), depth + 1, seen)
   end
   seen[value] = nil

@@ -39,7 +39,7 @@ function xpcall(f, handler, ...) return rethrow_cancellation(raw_xpcall(f, handl
 
 -- A script's own coroutines may wait too: an operation that one yields is handed on to the scheduler.
 local function hand_on(co, ok, first, ...)
-  while ok and is_operation(first) do
+  if ok and is_operation(first) then
     raw_yield(first)
     return hand_on(co, raw_resume(co))
   end
@@ -63,7 +63,8 @@ local lazy = {
   async = "async", context = "context", errors = "errors", firewall = "firewall", guest = "guest", help = "help",
   host = "host", inventory = "inventory", journal = "journal", json = "json", lease = "lease", log = "log",
   migrate = "migrate", playbook = "playbook", preflight = "preflight", reconcile = "reconcile", ssh = "ssh",
-  terminal = "terminal", text = "text", tunnel = "tunnel", units = "units", virt = "virt", volume = "volume", xml = "xml",
+  terminal = "terminal", text = "text", tunnel = "tunnel", units = "units",
+  virt = "virt", volume = "volume", xml = "xml",
 }
 
 local function suggest(name)

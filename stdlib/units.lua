@@ -54,7 +54,8 @@ function units.format_size(bytes)
     value = value / 1024
     index = index + 1
   end
-  return (index == 1 or value >= 100) and ("%.0f %s"):format(value, names[index]) or ("%.1f %s"):format(value, names[index])
+  local digits = (index == 1 or value >= 100) and "%.0f %s" or "%.1f %s"
+  return digits:format(value, names[index])
 end
 
 --- "850 ms", "1.7 s", "2m05s", "3h10m" for a person.

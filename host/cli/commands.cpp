@@ -70,6 +70,11 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
   recover->add_option("run", first_, "Only this run")->type_name("RUN");
   recover->callback([this] { dispatch_("recover", Json{{"run", first_}}); });
 
+  CLI::App* test = add("test", "Run Lua test files, with stdlib's test module");
+  test->add_option("files", rest_, "Test files")->required()->type_name("FILE");
+  test->add_option("--filter", second_, "Only the cases whose name contains this")->type_name("TEXT");
+  test->callback([this] { dispatch_("test", Json{{"files", rest_}, {"filter", second_}}); });
+
   CLI::App* completion = add("completion", "Print the completion script for a shell");
   completion->add_option("shell", first_, "bash")->required()->type_name("SHELL");
   completion->callback([this] { dispatch_("completion", Json{{"shell", first_}}); });
