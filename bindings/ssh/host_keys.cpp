@@ -75,7 +75,8 @@ PublicKey parse_public_key(const std::string& line) {
   std::istringstream words(line);
   std::string type, blob;
   words >> type >> blob;
-  if (line.find_first_of("\r\n") < line.size() - 1 && line.find('\n') != line.size() - 1) throw bad_key("it has more than one line");
+  if (line.find_first_of("\r\n") < line.size() - 1 && line.find('\n') != line.size() - 1)
+    throw bad_key("it has more than one line");
   KeyRef key = import_key(type, blob);
   if (!key) throw bad_key("'" + type + "' followed by no key of that type");
   return read_public_key(key.get());
@@ -83,11 +84,16 @@ PublicKey parse_public_key(const std::string& line) {
 
 const char* to_text(HostKeyState state) {
   switch (state) {
-    case HostKeyState::known: return "known";
-    case HostKeyState::unknown: return "unknown";
-    case HostKeyState::changed: return "changed";
-    case HostKeyState::other: return "other";
-    case HostKeyState::revoked: return "revoked";
+    case HostKeyState::known:
+      return "known";
+    case HostKeyState::unknown:
+      return "unknown";
+    case HostKeyState::changed:
+      return "changed";
+    case HostKeyState::other:
+      return "other";
+    case HostKeyState::revoked:
+      return "revoked";
   }
   return "unknown";
 }
