@@ -1,5 +1,7 @@
 #include "bindings/ssh/host_keys.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <fstream>
 #include <sstream>
@@ -32,6 +34,18 @@ std::string normalised(std::string line) {
   return std::string(trim(line));
 }
 
+// "!pattern" takes a host out again, wherever it stands in the list [sshd(8)]; libssh looks no further than a match.
+bool is_excluded(const std::string& line, const std::string& known_as) {
+  for (const std::string& pattern : split(line.substr(0, line.find(' ')), ',')) {
+    if (pattern.empty() || pattern[0] != '!') continue;
+    std::string escaped;
+    for (char letter : pattern.substr(1))
+      escaped += (letter == '[' || letter == '\\' ? "\\" : "") + std::string(1, letter);
+    if (fnmatch(escaped.c_str(), known_as.c_str(), FNM_CASEFOLD) == 0) return true;
+  }
+  return false;
+}
+
 void read_entry(const std::string& raw, const std::string& known_as, KnownEntry entry,
                 std::vector<KnownEntry>& entries) {
   std::string line = normalised(raw);
@@ -41,6 +55,7 @@ void read_entry(const std::string& raw, const std::string& known_as, KnownEntry 
   }
   // A certificate authority vouches for certificates, which libssh does not check: such a line is no host key.
   if (line.empty() || line[0] == '#' || line[0] == '@') return;
+  if (is_excluded(line, known_as)) return;
   ssh_knownhosts_entry* parsed = nullptr;
   if (ssh_known_hosts_parse_line(known_as.c_str(), line.c_str(), &parsed) != SSH_OK) return;
   std::unique_ptr<ssh_knownhosts_entry, EntryDeleter> owner(parsed);
