@@ -1,14 +1,16 @@
 // The list of the modules of this build. A new binding adds its line here and nowhere else.
 #include "bindings/async/async.h"
 #include "bindings/core/module.h"
+#include "bindings/files/files.h"
+#include "bindings/journal/journal.h"
 #include "bindings/json/json.h"
+#include "bindings/terminal/terminal.h"
 
 namespace drover::core {
 
 const std::vector<const Module*>& all_modules() {
   static const std::vector<const Module*> modules{
-      &async::module(),
-      &json::module(),
+      &async::module(), &files::module(), &journal::module(), &json::module(), &terminal::module(),
   };
   return modules;
 }
