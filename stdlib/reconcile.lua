@@ -38,11 +38,18 @@ function reconcile.observe(one_host, uuid)
   return { status = "unreachable", problem = errors.wrap(result) }
 end
 
-local post_copy_reasons = { postcopy = true, post_copy = true, postcopy_failed = true, post_copy_failed = true }
+local function is_post_copy(side) return side.reason == "post_copy" or side.reason == "post_copy_failed" end
 
-local function is_post_copy(side) return post_copy_reasons[side.reason or ""] == true end
+local function has_failed_post_copy(s, d)
+  return s.reason == "post_copy_failed" or d.reason == "post_copy_failed"
+end
 
 local function operator(text, hint) return { action = "operator", text = text, hint = hint } end
+
+local function broken_post_copy()
+  return operator("a post-copy move broke: its memory is on both sides, and neither may be destroyed",
+    "when the link is back, resume it: virsh migrate --postcopy-resume")
+end
 
 -- Each row: when it applies, and what it means. The first that applies wins; the order is from "never touch" to "act".
 local rows = {
@@ -55,17 +62,10 @@ local rows = {
     return operator("it runs on BOTH hosts; nothing was touched",
       "decide which copy is right, and stop the other by hand: virsh destroy")
   end },
-  { function(s, d) return s.status == "paused" and is_post_copy(s) and
-      (d.status == "running" or d.status == "paused") end, function()
-    return operator("a post-copy move broke: its memory is on both sides, and neither may be destroyed",
-      "when the link is back, resume it: virsh migrate --postcopy-resume")
-  end },
-  { function(s, d) return d.status == "paused" and is_post_copy(d) and s.status ~= "none" and s.status ~= "shut off" end,
-    function()
-      return operator("a post-copy move broke: its memory is on both sides, and neither may be destroyed",
-        "when the link is back, resume it: virsh migrate --postcopy-resume")
-    end },
+  { has_failed_post_copy, function() return broken_post_copy() end },
   { function(s, d) return s.job or d.job end, function() return { action = "wait", text = "a job is still running" } end },
+  { function(s, d) return s.status == "paused" and is_post_copy(s) or d.status == "paused" and is_post_copy(d) end,
+    function() return broken_post_copy() end },
   { function(s, d) return s.status == "running" and (d.status == "none" or d.status == "shut off") end, function()
     return { action = "stayed", text = "it runs on the source, as before" }
   end },
@@ -76,7 +76,8 @@ local rows = {
     return { action = "finish", text = "it runs on the destination; the source's copy is paused",
       destroy = "source" }
   end },
-  { function(s, d) return s.status == "paused" and (d.status == "none" or d.status == "shut off") end, function(s, d, before)
+  { function(s, d) return s.status == "paused" and (d.status == "none" or d.status == "shut off") end,
+  function(s, _, before)
     if before == "paused" and s.reason ~= "migration" then
       return { action = "stayed", text = "it is paused on the source, as before" }
     end
@@ -90,7 +91,8 @@ local rows = {
     return { action = "roll back", text = "paused on both sides, and no job is left", destroy = "destination",
       resume = "source" }
   end },
-  { function(s, d) return (s.status == "none" or s.status == "shut off") and d.status == "paused" end, function(_, d, before)
+  { function(s, d) return (s.status == "none" or s.status == "shut off") and d.status == "paused" end,
+  function(_, d, before)
     if before == "paused" or d.reason == "user" then
       return { action = "moved", text = "it is on the destination, paused" }
     end

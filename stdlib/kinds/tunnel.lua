@@ -30,7 +30,9 @@ local function argv(a)
 end
 
 local start = [[log=$1; shift; umask 077; exec setsid -f "$@" </dev/null >/dev/null 2>"$log"]]
-local check = [[ssh -F /dev/null -S "$1" -O check drover 2>/dev/null && echo up || { [ -S "$1" ] && echo dead || echo no; }]]
+local check = [[
+ssh -F /dev/null -S "$1" -O check drover 2>/dev/null && echo up && exit 0
+[ -S "$1" ] && echo dead || echo no]]
 local stop = [[
 ssh -F /dev/null -S "$1" -O exit drover 2>/dev/null
 for try in 1 2 3 4 5 6 7 8 9 10; do [ -S "$1" ] || break; sleep 0.1; done
@@ -44,7 +46,8 @@ return lease.kind {
   verified_by_grant = true,
   describe = function(a)
     local lines = { table.concat(argv(a), " ") }
-    return { host = a.host, text = ("forward %d socket(s) to %s over ssh"):format(#a.sockets, a.address), lines = lines }
+    local text = ("forward %d socket(s) to %s over ssh"):format(#a.sockets, a.address)
+    return { host = a.host, text = text, lines = lines }
   end,
   planned = function() return {} end,
   probe = function(a, env)

@@ -38,7 +38,8 @@ done; exit 1]]
 
 -- "64055:994", the user that QEMU runs as, from the capabilities; "" when libvirt does not say.
 local function qemu_user(one)
-  local label = require("xml").parse(one.virt:capabilities()):value("/capabilities/host/secmodel[model='dac']/baselabel")
+  local capabilities = require("xml").parse(one.virt:capabilities())
+  local label = capabilities:value("/capabilities/host/secmodel[model='dac']/baselabel")
   local uid, gid = (label or ""):match("^%+(%d+):%+(%d+)$")
   return uid and uid .. ":" .. gid or ""
 end

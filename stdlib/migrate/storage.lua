@@ -7,7 +7,7 @@ local xml = require "xml"
 
 local storage = {}
 
-local source_attributes = { file = "file", block = "dev", dir = "dir", network = "name", volume = "volume", nvme = "dev" }
+local source_attributes = { file = "file", block = "dev" }
 
 --- The disks of the live definition: a list of { target, device, type, path, format, cache, readonly, shareable,
 -- transient, backing = { paths }, node }. path is nil for an empty drive and for network disks.
@@ -155,7 +155,8 @@ local function make_volume(move, disk)
   local existing = destination.virt:volume_of_path(disk.path)
   if existing then
     errors.raise { code = "VOLUME_EXISTS", host = destination.name, where = false,
-      message = disk.path .. " is there already", hint = "remove it, or name it with --storage shared if it is the same storage" }
+      message = disk.path .. " is there already",
+      hint = "remove it, or say --storage shared if it is the same storage" }
   end
   local pool = destination.virt:pool_of_path(folder_of(disk.path))
   ctx:undo("created-volume", { host = destination.name, other_host = move.source.name, path = disk.path,

@@ -4,7 +4,8 @@ local script = require "script"
 local xml = require "xml"
 
 local function domain_facts(move)
-  return { emulator = move.live:value("/domain/devices/emulator"), architecture = move.live:value("/domain/os/type/@arch"),
+  return { emulator = move.live:value("/domain/devices/emulator"),
+    architecture = move.live:value("/domain/os/type/@arch"),
     machine = move.live:value("/domain/os/type/@machine"), virtualization = move.live:value("/domain/@type") }
 end
 

@@ -24,8 +24,9 @@ return {
     for _, what in ipairs { "libvirt_version", "qemu_version" } do
       local old, new = version_number(here[what]), version_number(there[what])
       if old and new and new < old then
-        move.ctx:fault(("%s is %s there and %s on the source"):format(what:gsub("_version", ""), there[what], here[what]),
-          "a running domain does not move to an older " .. what:gsub("_version", ""), move.destination.name)
+        local program = what:match("^%a+")
+        move.ctx:fault(("%s is %s there and %s on the source"):format(program, there[what], here[what]),
+          "a running domain does not move to an older " .. program, move.destination.name)
       end
     end
   end },

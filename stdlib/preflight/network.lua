@@ -2,7 +2,8 @@
 local script = require "script"
 local xml = require "xml"
 
-local mtu_of = [[for l in "$@"; do printf '%s %s\n' "$l" "$(cat "/sys/class/net/$l/mtu" 2>/dev/null || echo none)"; done]]
+local mtu_of = [[
+for l in "$@"; do printf '%s %s\n' "$l" "$(cat "/sys/class/net/$l/mtu" 2>/dev/null || echo none)"; done]]
 
 local function mtus(one, bridges)
   local found = {}

@@ -99,7 +99,8 @@ return {
           move.ctx:fault(("%s, in drive %s, is missing there"):format(disk.path, disk.target),
             "copy it there, or say --cdrom eject", move.destination.name)
         end
-      elseif disk.device == "disk" and disk.readonly and disk.path and missing_there(move, { disk.path })[disk.path] then
+      elseif disk.device == "disk" and disk.readonly and disk.path
+        and missing_there(move, { disk.path })[disk.path] then
         move.ctx:fault(("the read-only disk %s (%s) is missing there"):format(disk.target, disk.path),
           "copy it there first: read-only disks are not copied by a move", move.destination.name)
       elseif disk.shareable then
