@@ -2,14 +2,16 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
+#include <memory>
 
 #include "bindings/core/args.h"
 #include "bindings/core/operation.h"
 #include "bindings/host/local_machine.h"
 #include "bindings/host/machine_object.h"
+#include "bindings/host/trusted_file.h"
 
 namespace drover::host {
 
@@ -56,6 +58,11 @@ int resolve(lua_State* L) {
   });
 }
 
+int read_trusted(lua_State* L) {
+  core::push(L, read_trusted_file(core::Args(L, "host.read_trusted_file").text(1, "path"), geteuid()));
+  return 1;
+}
+
 }  // namespace
 
 const core::Module& module() {
@@ -71,6 +78,13 @@ const core::Module& module() {
            {{"addresses", "string[]", "IPv4 and IPv6, as text."}},
            "RESOLVER_FAILED",
            core::Blocking::yes},
+          {"read_trusted_file",
+           read_trusted,
+           "The text of a file of this machine that drover will run as Lua (hosts.lua, a playbook), or nil when it is "
+           "not there. As root, a file is refused when anybody else may write it or a folder above it.",
+           {{"path", "string", ""}},
+           {{"text?", "string", "At most 4 MiB."}},
+           "UNTRUSTED_FILE, NO_PERMISSION, IS_DIRECTORY, TOO_LARGE"},
       },
       {machine_class()}};
   return definition;
