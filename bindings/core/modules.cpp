@@ -2,6 +2,7 @@
 #include "bindings/async/async.h"
 #include "bindings/core/module.h"
 #include "bindings/files/files.h"
+#include "bindings/host/host.h"
 #include "bindings/journal/journal.h"
 #include "bindings/json/json.h"
 #include "bindings/terminal/terminal.h"
@@ -9,8 +10,14 @@
 namespace drover::core {
 
 const std::vector<const Module*>& all_modules() {
+  // The comments keep clang-format from joining the lines, so that two branches can each add one.
   static const std::vector<const Module*> modules{
-      &async::module(), &files::module(), &journal::module(), &json::module(), &terminal::module(),
+      &async::module(),  //
+      &files::module(),  //
+      &host::module(),  //
+      &journal::module(),  //
+      &json::module(),  //
+      &terminal::module(),  //
   };
   return modules;
 }
