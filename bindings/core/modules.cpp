@@ -2,6 +2,7 @@
 #include "bindings/async/async.h"
 #include "bindings/core/module.h"
 #include "bindings/json/json.h"
+#include "bindings/virt/virt.h"
 #include "bindings/xml/xml.h"
 
 namespace drover::core {
@@ -10,6 +11,7 @@ const std::vector<const Module*>& all_modules() {
   static const std::vector<const Module*> modules{
       &async::module(),
       &json::module(),
+      &virt::module(),
       &xml::module(),
   };
   return modules;
