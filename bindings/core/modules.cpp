@@ -6,6 +6,8 @@
 #include "bindings/journal/journal.h"
 #include "bindings/json/json.h"
 #include "bindings/terminal/terminal.h"
+#include "bindings/virt/virt.h"
+#include "bindings/xml/xml.h"
 
 namespace drover::core {
 
@@ -18,6 +20,8 @@ const std::vector<const Module*>& all_modules() {
       &journal::module(),  //
       &json::module(),  //
       &terminal::module(),  //
+      &virt::module(),  //
+      &xml::module(),  //
   };
   return modules;
 }
