@@ -170,9 +170,6 @@ local function bracketed(address) return address:find(":") and "[" .. address ..
 
 --- The URI by which the source's daemon reaches the destination's, in peer-to-peer mode.
 function channel.peer_uri(move)
-  if move.p.key == "none" then
-    return ("qemu+ssh://%s@%s/system?no_tty=1"):format(move.destination:facts().user or "root", bracketed(move.to_address))
-  end
   return ("qemu+unix:///system?socket=/run/drover/%s/sockets/libvirt"):format(move.run_id)
 end
 
