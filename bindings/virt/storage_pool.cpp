@@ -167,7 +167,7 @@ std::vector<core::Function> volume_functions_of_pool() {
   const core::Value volume_xml{"xml", "string", "Volume XML."};
   const core::Value choices{"options?", "table",
                             "preallocate: boolean, metadata of a qcow2 image. reflink: boolean, share blocks where the "
-                            "file system can. validate: boolean, against libvirt's schema."};
+                            "file system can. validate: boolean, against libvirt's schema; libvirt 9.0 refuses it."};
   const core::Value made{"volume", "virt.Volume", ""};
   const std::string errors = "BAD_XML, ALREADY_EXISTS, NO_SPACE, UNSUPPORTED, OPERATION_INVALID, READ_ONLY";
   return {
@@ -280,7 +280,9 @@ std::vector<core::Function> pool_functions() {
       {"build",
        build,
        "Makes the storage of an inactive pool: the folder, the file system, the volume group.",
-       {{"options?", "table", "overwrite: boolean, true destroys what is there, false refuses when something is."}},
+       {{"options?", "table",
+         "overwrite: boolean, true destroys what is there, false refuses when something is; only for "
+         "pools that format something (fs, logical, disk)."}},
        self,
        "OPERATION_INVALID, READ_ONLY",
        Blocking::yes,
@@ -316,7 +318,7 @@ std::vector<core::Function> pool_functions() {
 
 const char* const pool_build_doc =
     "build: boolean, makes its storage first. overwrite: boolean, with build: true destroys what is there, false "
-    "refuses when something is.";
+    "refuses when something is; only for pools that format something (fs, logical, disk).";
 
 unsigned read_pool_build(Options& options) {
   bool wanted = options.flag("build");
