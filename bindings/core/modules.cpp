@@ -5,6 +5,7 @@
 #include "bindings/host/host.h"
 #include "bindings/journal/journal.h"
 #include "bindings/json/json.h"
+#include "bindings/ssh/ssh.h"
 #include "bindings/terminal/terminal.h"
 #include "bindings/virt/virt.h"
 #include "bindings/xml/xml.h"
@@ -19,6 +20,7 @@ const std::vector<const Module*>& all_modules() {
       &host::module(),  //
       &journal::module(),  //
       &json::module(),  //
+      &ssh::module(),  //
       &terminal::module(),  //
       &virt::module(),  //
       &xml::module(),  //
