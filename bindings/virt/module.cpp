@@ -2,6 +2,9 @@
 #include "bindings/core/object.h"
 #include "bindings/virt/connection.h"
 #include "bindings/virt/domain.h"
+#include "bindings/virt/event_stream.h"
+#include "bindings/virt/host_facts.h"
+#include "bindings/virt/statistics.h"
 #include "bindings/virt/virt.h"
 
 namespace drover::virt {
@@ -19,7 +22,11 @@ core::Class connection_class() {
           "A connection to a libvirt driver, and what it manages. Close it, or give it to ctx:use.",
           joined({
               connection_methods(),
+              host_methods_of_connection(),
+              cpu_methods_of_connection(),
               domain_methods_of_connection(),
+              statistics_methods_of_connection(),
+              event_methods_of_connection(),
           }),
           core::destroy_object<Connection>};
 }
@@ -35,6 +42,9 @@ core::Class domain_class() {
               domain_memory_methods(),
               domain_block_methods(),
               domain_guest_methods(),
+              domain_job_methods(),
+              domain_migration_methods(),
+              statistics_methods_of_domain(),
           }),
           core::destroy_object<Domain>};
 }
@@ -51,6 +61,7 @@ const core::Module& module() {
       {
           connection_class(),
           domain_class(),
+          event_stream_class(),
       }};
   return definition;
 }
