@@ -2,6 +2,7 @@
 #include "bindings/async/async.h"
 #include "bindings/core/module.h"
 #include "bindings/files/files.h"
+#include "bindings/firewall/firewall.h"
 #include "bindings/host/host.h"
 #include "bindings/journal/journal.h"
 #include "bindings/json/json.h"
@@ -17,6 +18,7 @@ const std::vector<const Module*>& all_modules() {
   static const std::vector<const Module*> modules{
       &async::module(),  //
       &files::module(),  //
+      &firewall::module(),  //
       &host::module(),  //
       &journal::module(),  //
       &json::module(),  //
