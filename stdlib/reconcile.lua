@@ -63,7 +63,8 @@ local rows = {
       "decide which copy is right, and stop the other by hand: virsh destroy")
   end },
   { has_failed_post_copy, function() return broken_post_copy() end },
-  { function(s, d) return s.job or d.job end, function() return { action = "wait", text = "a job is still running" } end },
+  { function(s, d) return s.job or d.job end,
+    function() return { action = "wait", text = "a job is still running" } end },
   { function(s, d) return s.status == "paused" and is_post_copy(s) or d.status == "paused" and is_post_copy(d) end,
     function() return broken_post_copy() end },
   { function(s, d) return s.status == "running" and (d.status == "none" or d.status == "shut off") end, function()
