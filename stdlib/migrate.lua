@@ -14,19 +14,16 @@ local migrate = {}
 --- The playbook's parameters that every move has, so that a site playbook can take them over.
 migrate.channels = { "ssh", "direct", "tls", "tunnel" }
 
-local function same_host(source, destination)
-  local left, right = source:facts().machine_id, destination:facts().machine_id
-  return left ~= nil and left == right and source:facts().boot_id == destination:facts().boot_id
-    and source.virt:uuid() == destination.virt:uuid()
-end
-
 -- Both ends of the move at once: connections and facts of independent hosts are not waited for one by one.
+-- The capabilities hold the host's UUID, by which libvirt itself tells hosts apart.
 local function connect_both(ctx, p)
   local both = async.parallel({ p.from, p.to }, function(name)
     local one = ctx:host(name)
-    one:facts()
-    local _ = one.virt
-    return one
+    local reads = async.parallel({
+      function() return one:facts() end,
+      function() return xml.parse(one.virt:capabilities()) end,
+    }, function(read) return read() end)
+    return { host = one, capabilities = reads[2] }
   end)
   return both[1], both[2]
 end
@@ -46,9 +43,12 @@ end
 --- Connects to both hosts and reads the domain. Raises NO_DOMAIN, and what connecting raises.
 function migrate.open(ctx, p)
   if ctx.move then return ctx.move end
-  local source, destination = connect_both(ctx, p)
-  local move = { ctx = ctx, p = p, source = source, destination = destination, run_id = ctx.run_id }
-  move.same_host = same_host(source, destination)
+  local from, to = connect_both(ctx, p)
+  local source, destination = from.host, to.host
+  local move = { ctx = ctx, p = p, source = source, destination = destination, run_id = ctx.run_id,
+    capabilities = { source = from.capabilities, destination = to.capabilities } }
+  local uuid_of_host = "/capabilities/host/uuid"
+  move.same_host = from.capabilities:value(uuid_of_host) == to.capabilities:value(uuid_of_host)
   move.domain = find_domain(source, p)
   local reads = async.parallel({
     function() return move.domain:state() end,

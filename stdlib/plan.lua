@@ -33,9 +33,9 @@ end
 
 --- Runs body with changes recorded instead of made.
 function plan:record(body)
-  core.set_recorder(self:recorder())
+  local before = core.set_recorder(self:recorder())
   local results = table.pack(core.pcall(body))
-  core.set_recorder(nil)
+  core.set_recorder(before)
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)
 end

@@ -40,6 +40,9 @@ end
 
 local function is_post_copy(side) return side.reason == "post_copy" or side.reason == "post_copy_failed" end
 
+-- A copy that libvirt was still filling when the move ended.
+local never_ran = { migration = true, starting_up = true }
+
 local function has_failed_post_copy(s, d)
   return s.reason == "post_copy_failed" or d.reason == "post_copy_failed"
 end
@@ -63,8 +66,9 @@ local rows = {
       "decide which copy is right, and stop the other by hand: virsh destroy")
   end },
   { has_failed_post_copy, function() return broken_post_copy() end },
-  { function(s, d) return s.job or d.job end,
-    function() return { action = "wait", text = "a job is still running" } end },
+  { function(s, d) return s.job or d.job end, function()
+    return { action = "wait", text = "a job is still running" }
+  end },
   { function(s, d) return s.status == "paused" and is_post_copy(s) or d.status == "paused" and is_post_copy(d) end,
     function() return broken_post_copy() end },
   { function(s, d) return s.status == "running" and (d.status == "none" or d.status == "shut off") end, function()
@@ -73,9 +77,9 @@ local rows = {
   { function(s, d) return (s.status == "none" or s.status == "shut off") and d.status == "running" end, function()
     return { action = "moved", text = "it runs on the destination" }
   end },
-  { function(s, d) return s.status == "paused" and d.status == "running" end, function()
-    return { action = "finish", text = "it runs on the destination; the source's copy is paused",
-      destroy = "source" }
+  { function(s, d) return s.status == "paused" and s.reason == "migration" and d.status == "running"
+    and d.reason == "migrated" end, function()
+    return { action = "finish", text = "it runs on the destination; the source's copy is paused", destroy = "source" }
   end },
   { function(s, d) return s.status == "paused" and (d.status == "none" or d.status == "shut off") end,
   function(s, _, before)
@@ -84,11 +88,16 @@ local rows = {
     end
     return { action = "resume", text = "only the source has it, paused", resume = "source" }
   end },
-  { function(s, d) return s.status == "running" and d.status == "paused" end, function()
+  { function(s, d) return s.status == "running" and d.status == "paused" and never_ran[d.reason or ""] end, function()
     return { action = "clean", text = "it runs on the source; the destination holds a copy that never ran",
       destroy = "destination" }
   end },
-  { function(s, d) return s.status == "paused" and d.status == "paused" end, function()
+  { function(s, d, before) return s.status == "paused" and (s.reason == "migration" or before == "paused")
+    and d.status == "paused" and never_ran[d.reason or ""] end, function(s)
+    if s.reason ~= "migration" then
+      return { action = "clean", text = "it is paused on the source, as before; the destination's copy never ran",
+        destroy = "destination" }
+    end
     return { action = "roll back", text = "paused on both sides, and no job is left", destroy = "destination",
       resume = "source" }
   end },
@@ -113,7 +122,7 @@ local rows = {
 -- Gives { action, text, destroy =, resume =, hint = }: actions stayed and moved need nothing more.
 function reconcile.decide(source, destination, before)
   for _, row in ipairs(rows) do
-    if row[1](source, destination) then return row[2](source, destination, before) end
+    if row[1](source, destination, before) then return row[2](source, destination, before) end
   end
   return operator(("source: %s, destination: %s: no rule covers this"):format(source.status, destination.status),
     "look at both hosts with virsh domstate --reason")

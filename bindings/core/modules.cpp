@@ -5,6 +5,7 @@
 #include "bindings/host/host.h"
 #include "bindings/journal/journal.h"
 #include "bindings/json/json.h"
+#include "bindings/ssh/ssh.h"
 #include "bindings/terminal/terminal.h"
 #include "bindings/virt/virt.h"
 #include "bindings/xml/xml.h"
@@ -12,17 +13,18 @@
 namespace drover::core {
 
 const std::vector<const Module*>& all_modules() {
-  // One line each, so that two branches can each add one.
+  // The comments keep clang-format from joining the lines, so that two branches can each add one.
   // clang-format off
   static const std::vector<const Module*> modules{
-      &async::module(),
-      &files::module(),
-      &host::module(),
-      &journal::module(),
-      &json::module(),
-      &terminal::module(),
-      &virt::module(),
-      &xml::module(),
+      &async::module(),  //
+      &files::module(),  //
+      &host::module(),  //
+      &journal::module(),  //
+      &json::module(),  //
+      &ssh::module(),  //
+      &terminal::module(),  //
+      &virt::module(),  //
+      &xml::module(),  //
   };
   // clang-format on
   return modules;

@@ -1,7 +1,7 @@
 // Reading what a domain is and does: names, state, info, flags. Tested by tests/bindings/virt/domain_test.lua.
 #include "bindings/virt/domain.h"
+#include "bindings/virt/domain_info.h"
 #include "bindings/virt/domain_names.h"
-#include "bindings/virt/scalar.h"
 
 namespace drover::virt {
 
@@ -9,8 +9,6 @@ namespace {
 
 using core::Blocking;
 using core::Push;
-
-constexpr int64_t kib = 1024;
 
 int name(lua_State* L) {
   core::push(L, virDomainGetName(core::check_object<Domain>(L, 1, "Domain.name").handle.get("read the name")));
@@ -55,34 +53,40 @@ int state(lua_State* L) {
                          });
 }
 
-int push_info(lua_State* L, const virDomainInfo& info) {
-  lua_createtable(L, 0, 5);
-  if (const char* known = known_domain_state_name(info.state)) {
-    core::set_field(L, "state", known);
-  } else {
-    core::set_field(L, "state", domain_state_name(info.state));
+int await_results(lua_State* L, int, lua_KContext below) { return lua_gettop(L) - static_cast<int>(below); }
+
+// Waits for the operation on the top of the stack as Lua's wrapper of blocking functions does, without that wrapper's
+// cost for the calls that need not wait. lua_callk and not lua_yieldk: the wait itself stays in Lua's await, and this
+// is the last thing that the function does, so no C++ object is alive across it.
+int await_operation(lua_State* L) {
+  int operation = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "drover.core") != LUA_TTABLE || lua_getfield(L, -1, "await") != LUA_TFUNCTION) {
+    lua_settop(L, operation);  // a state without stdlib, as in unit tests: the operation itself
+    return 1;
   }
-  core::set_field(L, "memory_bytes", static_cast<int64_t>(info.memory) * kib);
-  core::set_field(L, "max_memory_bytes", static_cast<int64_t>(info.maxMem) * kib);
-  core::set_field(L, "vcpus", static_cast<int>(info.nrVirtCpu));
-  core::set_field(L, "cpu_time_ns", to_integer(info.cpuTime));
-  return 1;
+  lua_pushvalue(L, operation);
+  int below = lua_gettop(L) - 2;
+  lua_callk(L, 1, LUA_MULTRET, below, await_results);
+  return await_results(L, LUA_OK, below);
 }
 
 int info(lua_State* L) {
   // Called for every domain of a host again and again: on a driver of this process nothing but the call itself.
-  const auto& handle = core::check_object<Domain>(L, 1, "Domain.info").handle;
+  lua_settop(L, 1);
+  const auto& handle = check_domain_fast(L, "Domain.info").handle;
   if (handle.connection()->in_process()) {
     virDomainInfo answer{};
-    if (virDomainGetInfo(handle.get("read the info of a domain"), &answer) == 0) return push_info(L, answer);
+    if (virDomainGetInfo(handle.get("read the info of a domain"), &answer) == 0) return push_domain_info(L, answer);
     throw begin_domain_call(L, "Domain.info", "read the info of domain").error();
   }
-  return run_domain_call(L, begin_domain_call(L, "Domain.info", "read the info of domain"),
-                         [](const DomainCall& call) -> Push {
-                           virDomainInfo answer{};
-                           call.checked(virDomainGetInfo(call.get(), &answer));
-                           return [answer](lua_State* L_) { return push_info(L_, answer); };
-                         });
+  run_domain_call(L, begin_domain_call(L, "Domain.info", "read the info of domain"),
+                  [](const DomainCall& call) -> Push {
+                    virDomainInfo answer{};
+                    call.checked(virDomainGetInfo(call.get(), &answer));
+                    return [answer](lua_State* state) { return push_domain_info(state, answer); };
+                  });
+  return await_operation(L);
 }
 
 int ask(lua_State* L, const char* function, const char* verb, int (*question)(virDomainPtr)) {
@@ -192,11 +196,11 @@ std::vector<core::Function> domain_state_methods() {
        Blocking::yes},
       {"info",
        info,
-       "State and size in one call.",
+       "State and size in one call. The answer is a record to read from: info.state; pairs(info) walks it. It waits as "
+       "every other call, except on test:///.",
        {},
-       {{"info", "table", "state, memory_bytes, max_memory_bytes, vcpus, cpu_time_ns."}},
-       gone,
-       Blocking::yes},
+       {{"info", "virt.DomainInfo", "state, memory_bytes, max_memory_bytes, vcpus, cpu_time_ns."}},
+       gone},
       question("is_active", is_active, "Whether it runs or is paused."),
       question("is_persistent", is_persistent, "Whether it has a definition that stays when it stops."),
       question("is_updated", is_updated, "Whether its definition differs from what runs."),

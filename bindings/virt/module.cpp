@@ -2,6 +2,12 @@
 #include "bindings/core/object.h"
 #include "bindings/virt/connection.h"
 #include "bindings/virt/domain.h"
+#include "bindings/virt/interface.h"
+#include "bindings/virt/network.h"
+#include "bindings/virt/node_device.h"
+#include "bindings/virt/secret.h"
+#include "bindings/virt/storage_pool.h"
+#include "bindings/virt/storage_volume.h"
 #include "bindings/virt/virt.h"
 
 namespace drover::virt {
@@ -20,6 +26,12 @@ core::Class connection_class() {
           joined({
               connection_methods(),
               domain_methods_of_connection(),
+              pool_methods_of_connection(),
+              volume_methods_of_connection(),
+              network_methods_of_connection(),
+              interface_methods_of_connection(),
+              secret_methods_of_connection(),
+              node_device_methods_of_connection(),
           }),
           core::destroy_object<Connection>};
 }
@@ -51,6 +63,10 @@ const core::Module& module() {
       {
           connection_class(),
           domain_class(),
+          pool_class(),
+          volume_class(),
+          network_class(),
+          interface_class(),
       }};
   return definition;
 }

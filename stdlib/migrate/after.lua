@@ -166,9 +166,15 @@ function after.summarise(move)
   if #copied > 0 then
     ctx:report("disks", ("%s copied; the source's files stay"):format(table.concat(copied, ", ")))
   end
-  local labels = {}
-  for _, one in ipairs(ctx.granted) do labels[#labels + 1] = one.label end
-  ctx:report("granted and revoked", ("%d leases"):format(#labels))
+  local counts, kinds = {}, {}
+  for _, one in ipairs(ctx.granted) do
+    if not counts[one.kind] then kinds[#kinds + 1] = one.kind end
+    counts[one.kind] = (counts[one.kind] or 0) + 1
+  end
+  for index, kind in ipairs(kinds) do
+    if counts[kind] > 1 then kinds[index] = counts[kind] .. " " .. kind .. "s" end
+  end
+  if #kinds > 0 then ctx:report("granted and taken back", table.concat(kinds, ", ")) end
 end
 
 return after

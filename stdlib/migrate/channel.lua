@@ -17,18 +17,24 @@ local channel = {}
 -- The key and the tunnel outlive the longest move that is allowed, and little more.
 local spare_s = 600
 
-local host_keys = [[
+-- The port is the one by which drover itself came, or the first that sshd is configured for.
+local ssh_server = [[
+port=${SSH_CONNECTION##* }
+echo "port ${port:-$(sshd -T 2>/dev/null | sed -n '0,/^port /s/^port //p')}"
 sshd -T 2>/dev/null | sed -n 's/^hostkey //p' | while read -r f; do cat "$f.pub" 2>/dev/null; done | grep . ||
 cat /etc/ssh/ssh_host_*_key.pub]]
 
--- The destination's host keys, read over the connection that drover itself verified.
-local function known_hosts_text(destination, address, port)
+-- The destination's ssh server: its port, and its host keys as known_hosts lines, read over the connection that drover
+-- itself verified.
+local function read_ssh_server(destination, address)
+  local text = script.read(destination, ssh_server).output
+  local port = tonumber(text:match("^port (%d+)")) or 22
   local name = port == 22 and address or ("[%s]:%d"):format(address, port)
   local lines = {}
-  for kind, key in script.read(destination, host_keys).output:gmatch("(%S+) (%S+)[^\n]*") do
+  for kind, key in text:gmatch("\n([%w@.-]+) ([%w+/=]+)[^\n]*") do
     lines[#lines + 1] = ("%s %s %s"):format(name, kind, key)
   end
-  return table.concat(lines, "\n") .. "\n"
+  return port, table.concat(lines, "\n") .. "\n"
 end
 
 local libvirt_socket = [[
@@ -37,8 +43,7 @@ for s in /run/libvirt/libvirt-sock /run/libvirt/virtqemud-sock /var/run/libvirt/
 done; exit 1]]
 
 -- "64055:994", the user that QEMU runs as, from the capabilities; "" when libvirt does not say.
-local function qemu_user(one)
-  local capabilities = require("xml").parse(one.virt:capabilities())
+local function qemu_user(capabilities)
   local label = capabilities:value("/capabilities/host/secmodel[model='dac']/baselabel")
   local uid, gid = (label or ""):match("^%+(%d+):%+(%d+)$")
   return uid and uid .. ":" .. gid or ""
@@ -75,11 +80,12 @@ local function open_ssh(move)
   local run = ctx.run_id
   async.parallel({ source, destination }, function(one)
     if one == source or move.p.channel == "ssh" then
-      ctx:lease("run-directory", { host = one.name, run = run, qemu_user = qemu_user(one) })
+      local capabilities = move.capabilities[one == source and "source" or "destination"]
+      ctx:lease("run-directory", { host = one.name, run = run, qemu_user = qemu_user(capabilities) })
     end
   end)
-  local user, port = destination.user or "root", destination.port or 22
-  local known_hosts = known_hosts_text(destination, move.to_address, port)
+  local user = destination:facts().user or "root"
+  local port, known_hosts = read_ssh_server(destination, move.to_address)
   local key_pair, public_line = make_key(move)
   ctx:lease("private-key", { host = source.name, run = run, known_hosts = known_hosts }, key_pair)
   ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
@@ -151,6 +157,9 @@ local function open_ports(move)
   for _, port in ipairs(ports) do prove_reach(move, port) end
 end
 
+--- The port of the destination's ssh server.
+function channel.ssh_port(move) return (read_ssh_server(move.destination, move.to_address)) end
+
 --- Opens the channel that the parameters ask for.
 function channel.open(move)
   if needs_ssh(move) and move.p.key ~= "none" then open_ssh(move) end
@@ -161,9 +170,6 @@ local function bracketed(address) return address:find(":") and "[" .. address ..
 
 --- The URI by which the source's daemon reaches the destination's, in peer-to-peer mode.
 function channel.peer_uri(move)
-  if move.p.key == "none" then
-    return ("qemu+ssh://%s@%s/system?no_tty=1"):format(move.destination.user or "root", bracketed(move.to_address))
-  end
   return ("qemu+unix:///system?socket=/run/drover/%s/sockets/libvirt"):format(move.run_id)
 end
 

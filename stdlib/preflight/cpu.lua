@@ -1,7 +1,6 @@
 -- Pre-flight: CPU, machine type, emulator, firmware at the destination.
 local errors = require "errors"
 local script = require "script"
-local xml = require "xml"
 
 local function domain_facts(move)
   return { emulator = move.live:value("/domain/devices/emulator"),
@@ -17,8 +16,8 @@ return {
     if not cpu then return end
     local mode = cpu:attribute("mode")
     if mode == "host-passthrough" or mode == "maximum" then
-      local here = xml.parse(move.source.virt:capabilities()):find("/capabilities/host/cpu")
-      local there = xml.parse(move.destination.virt:capabilities()):find("/capabilities/host/cpu")
+      local here = move.capabilities.source:find("/capabilities/host/cpu")
+      local there = move.capabilities.destination:find("/capabilities/host/cpu")
       if here and there and here:value("model") ~= there:value("model") then
         move.ctx:warn(("its CPU is the host's own (%s), and that is %s there and %s here"):format(mode,
           tostring(there:value("model")), tostring(here:value("model"))),

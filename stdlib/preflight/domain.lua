@@ -9,8 +9,7 @@ local immovable = {
   { "/domain/devices/filesystem", "a host folder is shared with the guest (filesystem)" },
   { "/domain/devices/disk/transient", "a disk is transient: its changes live in a file of this host" },
   { "/domain/devices/shmem", "shared memory (shmem) is attached" },
-  { "/domain/cpu/feature[@name='invtsc' and @policy='require']",
-    "the CPU has invtsc, which ties it to this host's clock" },
+  { "/domain/cpu/feature[@name='invtsc' and @policy='require']", "its CPU has invtsc, tied to this host's clock" },
 }
 
 return {
@@ -84,8 +83,7 @@ return {
       ctx:fault("--channel tunnel cannot switch to post-copy", "use --channel ssh")
     end
     if p.parallel > 1 and (p.channel == "ssh" or p.channel == "tunnel") then
-      ctx:fault("--parallel needs --channel direct or tls",
-        "several connections do not go through one forwarded socket")
+      ctx:fault("--parallel needs --channel direct or tls", "several connections do not fit one forwarded socket")
     end
     if p.compression == "zstd" and p.parallel <= 1 then
       ctx:fault("--compression zstd needs --parallel 2 or more", "QEMU compresses so on parallel connections only")

@@ -1,5 +1,8 @@
 -- Pre-flight: the hosts themselves, the domain's name and identifier at the destination, runs that are not finished.
+local script = require "script"
 local units = require "units"
+
+local least_journal_bytes = 16 << 20
 
 local function version_number(text)
   local major, minor, patch = tostring(text or ""):match("^(%d+)%.(%d+)%.?(%d*)")
@@ -56,7 +59,22 @@ return {
   end },
 
   { "runs that are not finished", function(move)
+    if move.ctx.store then move.ctx:about(move.uuid) end
+    for _, one in ipairs { move.source, move.destination } do
+      local holder = script.read(one, [[cat "/run/drover/lock/$1" 2>/dev/null; exit 0]], { move.uuid }).output
+      if holder ~= "" and holder ~= move.run_id then
+        move.ctx:fault(("run %s is at work on this domain"):format(holder),
+          "wait for it; if it is dead: drover recover, on the machine that started it", one.name)
+      end
+    end
+  end },
+
+  { "room for the journal", function(move)
     if not move.ctx.store then return end
-    move.ctx:about(move.uuid)
+    local free_bytes = host.connect("localhost"):disk_space(journal.folder()).available_bytes
+    if free_bytes < least_journal_bytes then
+      move.ctx:fault(("the journal's disk has %s left"):format(units.format_size(free_bytes)),
+        "drover acts only when it can write down how to undo it: free some space under " .. journal.folder())
+    end
   end },
 }

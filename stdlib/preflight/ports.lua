@@ -22,7 +22,7 @@ return {
 
   { "ssh from source to destination", function(move)
     if move.p.key == "none" or (move.p.mode ~= "p2p" and move.p.channel ~= "ssh") then return end
-    local port = move.destination.port or 22
+    local port = require("migrate.channel").ssh_port(move)
     local said = script.read(move.source, ssh_banner, { move.to_address, port }).output
     if not said:find("^SSH") then
       move.ctx:fault(("%s does not reach ssh on %s port %d: %s"):format(move.source.name, move.to_address, port,

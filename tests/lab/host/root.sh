@@ -48,7 +48,7 @@ mount_kernel_file_systems() {
   mount -t tmpfs tmpfs -o mode=755 "$root/run"
   mount -t tmpfs tmpfs -o mode=1777 "$root/tmp"
   mount -t tmpfs tmpfs -o mode=1777 "$root/var/tmp"
-  mkdir -p "$root"/run/{sshd,dbus,lock,libvirt,netns}
+  mkdir -p "$root"/run/{sshd,dbus,lock,libvirt}
   # Bridged traffic of guests is not the host firewall's business, as on a host without br_netfilter.
   [[ ! -e $root/proc/sys/net/bridge/bridge-nf-call-iptables ]] || (
     cd "$root/proc/sys/net/bridge"
@@ -60,8 +60,8 @@ empty_machine_state() {
   rm -rf "$root"/etc/libvirt/{qemu,storage,secrets} "$root"/etc/drover "$root"/var/lib/drover \
     "$root"/var/lib/libvirt/{qemu,dnsmasq} "$root"/var/log/libvirt "$root"/var/cache/libvirt/qemu \
     "$root"/etc/ssh/ssh_host_* "$root"/etc/ssh/sshd_config.d/* "$root"/etc/ssh/ssh_config.d/* \
-    "$root"/etc/firewalld "$root"/etc/nftables.conf "$root"/etc/iptables "$root"/var/lib/glusterd \
-    "$root"/var/spool/cron/crontabs
+    "$root"/etc/firewalld "$root"/etc/nftables.conf "$root"/etc/iptables \
+    "$root"/var/lib/glusterd/{vols,peers,snaps,bitd,glusterd.info} "$root"/var/spool/cron/crontabs
   mkdir -p "$root"/etc/libvirt/{qemu/networks/autostart,storage/autostart,secrets} "$root"/var/lib/libvirt/qemu \
     "$root"/var/log/libvirt "$root"/var/cache/libvirt/qemu \
     "$root"/etc/firewalld/{zones,services,policies,ipsets,icmptypes,helpers} \
@@ -81,6 +81,9 @@ mount_own_storage() {
   fi
   chmod 711 "$root/var/lib/libvirt/images"
   mount --bind "$directory/console" "$root/var/log/lab-guests"
+  # root's home is not the machine's: no keys, histories and caches of whoever runs the lab.
+  mount --bind "$directory/home" "$root/root"
+  cp -p /etc/skel/.bashrc /etc/skel/.profile "$root/root/" 2>/dev/null || true
 }
 
 # Checkouts are seen as they are, read and write, so that builds, coverage and reports are kept.
@@ -101,10 +104,8 @@ write_identity() {
 }
 
 write_ssh() {
-  rm -rf "$root/root/.ssh"
   cp -rp "$directory/ssh" "$root/root/.ssh"
   chown -R root:root "$root/root/.ssh"
-  chmod 700 "$root/root"
   cp -p "$keys"/ssh_host_* "$root/etc/ssh/"
   cat >"$root/etc/ssh/sshd_config" <<'END'
 # As Debian ships it.

@@ -2,6 +2,7 @@
 #
 # hosts/NAME/ upper work   the copy-on-write half of its root
 #             images       its /var/lib/libvirt/images: a real directory, so that disks use no memory
+#             home         its /root
 #             console      its /var/log/lab-guests: serial output of guests
 #             settings     what host/init reads
 #             process      the machine's number of its PID 1
@@ -12,8 +13,9 @@
 
 prepare_host() {
   local name=$1 firewall=$2 trust=$3 pool_size=$4 directory=$hosts_directory/$1
-  mkdir -p "$directory"/{upper,work,root,images,console,ssh}
+  mkdir -p "$directory"/{upper,work,root,images,console,home,ssh}
   chmod 711 "$directory/images"
+  chmod 700 "$directory/home"
   write_root_ssh "$name" "$directory/ssh" "$trust"
   {
     printf 'name=%q\n' "$name"
@@ -99,6 +101,8 @@ enter_host() {
   unset SSH_AUTH_SOCK SSH_CONNECTION SSH_CLIENT SSH_TTY DBUS_SESSION_BUS_ADDRESS "${!XDG_@}" "${!LIBVIRT_@}"
   export HOME=/root USER=root LOGNAME=root
   if [[ ${#terminal[@]} -gt 0 ]]; then set -- "${terminal[@]}" "$(printf '%q ' "$@")" /dev/null; fi
+  # A daemon started this way must not keep our locks, nor our caller's pipes.
+  close_inherited_descriptors
   exec nsenter --target "$process" --mount --uts --ipc --net --pid --root --wdns="$directory" \
     setpriv --pdeathsig TERM -- "$@"
 }

@@ -56,7 +56,6 @@ start_hosts() {
     boot_host "$name"
   done
   for name in "$@" ctl; do wait_for_host "$name"; done
-  keep_capabilities_of "$1"
 }
 
 # QEMU's capabilities take libvirt seconds to find out; they are the same for every host and lab.
@@ -108,6 +107,7 @@ lab_down() {
   refuse_foreign_session
   take_machine_lock
   refuse_foreign_lab
+  if [[ -r $session_file ]]; then keep_capabilities_of a; fi
   tear_down
   [[ $purge == no ]] || rm -rf --one-file-system "$cache_directory"
   rmdir --ignore-fail-on-non-empty "$lab_directory" 2>/dev/null || true
