@@ -15,7 +15,6 @@ namespace drover::core {
 
 const std::vector<const Module*>& all_modules() {
   // The comments keep clang-format from joining the lines, so that two branches can each add one.
-  // clang-format off
   static const std::vector<const Module*> modules{
       &async::module(),  //
       &files::module(),  //
@@ -28,7 +27,6 @@ const std::vector<const Module*>& all_modules() {
       &virt::module(),  //
       &xml::module(),  //
   };
-  // clang-format on
   return modules;
 }
 
