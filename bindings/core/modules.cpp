@@ -2,6 +2,7 @@
 #include "bindings/async/async.h"
 #include "bindings/core/module.h"
 #include "bindings/files/files.h"
+#include "bindings/firewall/firewall.h"
 #include "bindings/host/host.h"
 #include "bindings/journal/journal.h"
 #include "bindings/json/json.h"
@@ -14,10 +15,10 @@ namespace drover::core {
 
 const std::vector<const Module*>& all_modules() {
   // The comments keep clang-format from joining the lines, so that two branches can each add one.
-  // clang-format off
   static const std::vector<const Module*> modules{
       &async::module(),  //
       &files::module(),  //
+      &firewall::module(),  //
       &host::module(),  //
       &journal::module(),  //
       &json::module(),  //
@@ -26,7 +27,6 @@ const std::vector<const Module*>& all_modules() {
       &virt::module(),  //
       &xml::module(),  //
   };
-  // clang-format on
   return modules;
 }
 

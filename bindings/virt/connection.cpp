@@ -13,12 +13,6 @@ using core::CancelToken;
 using core::Options;
 using core::Push;
 
-// libvirt packs 9.0.0 as 9000000.
-std::string version_text(unsigned long number) {
-  return std::to_string(number / 1000000) + "." + std::to_string(number / 1000 % 1000) + "." +
-         std::to_string(number % 1000);
-}
-
 Push push_connection(ConnectionPtr connection) {
   return [connection = std::move(connection)](lua_State* L) {
     core::push_object(L, Connection{connection});
@@ -65,6 +59,11 @@ int is_alive(lua_State* L) {
 }
 
 }  // namespace
+
+std::string version_text(unsigned long number) {
+  return std::to_string(number / 1000000) + "." + std::to_string(number / 1000 % 1000) + "." +
+         std::to_string(number % 1000);
+}
 
 std::vector<core::Function> connection_functions() {
   return {

@@ -18,6 +18,9 @@ inline const ConnectionPtr& check_connection(lua_State* L, int index, const char
   return core::check_object<Connection>(L, index, function).connection;
 }
 
+// libvirt packs 9.0.0 as 9000000.
+std::string version_text(unsigned long number);
+
 std::vector<core::Function> connection_functions();  // virt.connect, virt.version
 std::vector<core::Function> connection_methods();    // close, uri, hostname, capabilities, ...
 

@@ -2,10 +2,13 @@
 #include "bindings/core/object.h"
 #include "bindings/virt/connection.h"
 #include "bindings/virt/domain.h"
+#include "bindings/virt/event_stream.h"
+#include "bindings/virt/host_facts.h"
 #include "bindings/virt/interface.h"
 #include "bindings/virt/network.h"
 #include "bindings/virt/node_device.h"
 #include "bindings/virt/secret.h"
+#include "bindings/virt/statistics.h"
 #include "bindings/virt/storage_pool.h"
 #include "bindings/virt/storage_volume.h"
 #include "bindings/virt/virt.h"
@@ -25,6 +28,8 @@ core::Class connection_class() {
           "A connection to a libvirt driver, and what it manages. Close it, or give it to ctx:use.",
           joined({
               connection_methods(),
+              host_methods_of_connection(),
+              cpu_methods_of_connection(),
               domain_methods_of_connection(),
               pool_methods_of_connection(),
               volume_methods_of_connection(),
@@ -32,6 +37,8 @@ core::Class connection_class() {
               interface_methods_of_connection(),
               secret_methods_of_connection(),
               node_device_methods_of_connection(),
+              statistics_methods_of_connection(),
+              event_methods_of_connection(),
           }),
           core::destroy_object<Connection>};
 }
@@ -47,6 +54,9 @@ core::Class domain_class() {
               domain_memory_methods(),
               domain_block_methods(),
               domain_guest_methods(),
+              domain_job_methods(),
+              domain_migration_methods(),
+              statistics_methods_of_domain(),
           }),
           core::destroy_object<Domain>};
 }
@@ -67,6 +77,7 @@ const core::Module& module() {
           volume_class(),
           network_class(),
           interface_class(),
+          event_stream_class(),
       }};
   return definition;
 }

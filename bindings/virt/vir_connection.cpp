@@ -9,11 +9,11 @@ namespace drover::virt {
 
 namespace {
 
-using LostReason = std::shared_ptr<std::atomic<int>>;
+using SharedLoss = std::shared_ptr<LossWatch>;
 
-void on_lost(virConnectPtr, int reason, void* opaque) { (*static_cast<LostReason*>(opaque))->store(reason); }
+void on_lost(virConnectPtr, int reason, void* opaque) { (*static_cast<SharedLoss*>(opaque))->lose(reason); }
 
-void free_lost_reason(void* opaque) { delete static_cast<LostReason*>(opaque); }
+void free_loss(void* opaque) { delete static_cast<SharedLoss*>(opaque); }
 
 std::string scheme_of(const std::string& uri) { return uri.substr(0, uri.find(':')); }
 
@@ -80,11 +80,11 @@ ConnectionPtr VirConnection::open(const OpenRequest& request) {
 
   // Both fail on drivers that have no transport of their own, where neither is needed.
   virConnectSetKeepAlive(made->get(), request.keepalive_interval_s, static_cast<unsigned>(request.keepalive_count));
-  auto* reason = new LostReason(made->lost_reason_);
-  if (virConnectRegisterCloseCallback(made->get(), on_lost, reason, free_lost_reason) == 0) {
+  auto* loss = new SharedLoss(made->loss_);
+  if (virConnectRegisterCloseCallback(made->get(), on_lost, loss, free_loss) == 0) {
     made->watches_close_ = true;
   } else {
-    delete reason;
+    delete loss;
   }
   virResetLastError();
   return made;

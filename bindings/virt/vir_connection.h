@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include "bindings/virt/vir_error.h"
 #include "bindings/virt/vir_ref.h"
@@ -23,6 +24,37 @@ class AnyHandle {
   virtual ~AnyHandle() = default;
   // Moves the reference into a function that gives it back where it is called or destroyed.
   virtual std::function<void()> take_release() = 0;
+};
+
+// Learns from libvirt's event thread that the other side went away.
+class LossWatch {
+ public:
+  void lose(int reason) {
+    std::vector<std::function<void()>> listeners;
+    {
+      std::lock_guard lock(mutex_);
+      reason_ = reason;
+      listeners.swap(listeners_);
+    }
+    for (const auto& listener : listeners) listener();
+  }
+  // Runs listener on the event thread when the connection is lost, at once when it is already.
+  void when_lost(std::function<void()> listener) {
+    {
+      std::lock_guard lock(mutex_);
+      if (reason_ < 0) {
+        listeners_.push_back(std::move(listener));
+        return;
+      }
+    }
+    listener();
+  }
+  int reason() const { return reason_; }
+
+ private:
+  std::mutex mutex_;
+  std::atomic<int> reason_{-1};  // virConnectCloseReason
+  std::vector<std::function<void()>> listeners_;
 };
 
 struct OpenRequest {
@@ -52,9 +84,10 @@ class VirConnection : public std::enable_shared_from_this<VirConnection> {
   bool in_process() const { return in_process_; }
   bool closed() const { return closed_; }
   // False after close(), and after the transport said that the other side went away.
-  bool alive() const { return !closed_ && lost_reason_->load() < 0; }
+  bool alive() const { return !closed_ && loss_->reason() < 0; }
   // Why the other side went away (virConnectCloseReason), or -1.
-  int lost_reason() const { return lost_reason_->load(); }
+  int lost_reason() const { return loss_->reason(); }
+  void when_lost(std::function<void()> listener) const { loss_->when_lost(std::move(listener)); }
 
   // Marks it closed and gives a function that ends it; that may block, so it goes to a worker. Main thread.
   std::function<void()> begin_close();
@@ -76,7 +109,7 @@ class VirConnection : public std::enable_shared_from_this<VirConnection> {
   bool in_process_;
   bool watches_close_ = false;
   bool closed_ = false;
-  std::shared_ptr<std::atomic<int>> lost_reason_ = std::make_shared<std::atomic<int>>(-1);
+  std::shared_ptr<LossWatch> loss_ = std::make_shared<LossWatch>();
   std::unordered_set<AnyHandle*> handles_;
 };
 

@@ -11,6 +11,11 @@ return function(request)
   end
   local entries, events = store:entries(one.id), store:events(one.id)
   for _, event in ipairs(events) do event.data = json.decode(event.data) end
+  if request.html then
+    io.write(require("report_html").page(one, entries, events, json.decode(one.parameters),
+      one.error ~= "" and json.decode(one.error) or nil))
+    return
+  end
   if request.json then
     one.playbook_text = nil
     print(json.encode { run = one, entries = json.array(entries), events = json.array(events) })
