@@ -9,7 +9,8 @@ namespace drover {
 // A Lua thread with the operation it waits for. Its results, or its error object, stay on the thread's stack.
 class Task : public core::Operation {
  public:
-  Task(lua_State* L, std::string description) : Operation(std::move(description)), L_(L) {
+  Task(Scheduler& scheduler, lua_State* L, std::string description)
+      : Operation(std::move(description)), scheduler_(scheduler), L_(L) {
     thread_ = lua_newthread(L);
     reference_ = luaL_ref(L, LUA_REGISTRYINDEX);
   }
@@ -59,6 +60,7 @@ class Task : public core::Operation {
     finish([](lua_State*) { return 0; });
   }
 
+  Scheduler& scheduler_;
   lua_State* L_;
   lua_State* thread_ = nullptr;
   int reference_ = LUA_NOREF;
@@ -79,7 +81,7 @@ Scheduler::~Scheduler() {
 }
 
 std::shared_ptr<core::Operation> Scheduler::spawn(lua_State* L, int argument_count, std::string description) {
-  auto task = std::make_shared<Task>(L_, std::move(description));
+  auto task = std::make_shared<Task>(*this, L_, std::move(description));
   // run_task(function, ...) catches errors inside the coroutine, where __close may still wait.
   lua_getfield(L_, LUA_REGISTRYINDEX, "drover.run_task");
   lua_xmove(L_, task->thread_, 1);
