@@ -71,8 +71,8 @@ function lease.apart(body, ...)
 end
 
 --- What a kind would do, as a list of { host, text, lines } for the plan.
-function lease.describe(kind, arguments)
-  local described = kind.describe(arguments)
+function lease.describe(kind, arguments, env)
+  local described = kind.describe(arguments, env)
   if described.text then described = { described } end
   return described
 end
