@@ -23,6 +23,12 @@ local function await(operation)
   return operation:result()
 end
 
+-- What a blocking binding gave: an operation, or its results at once where there was nothing to wait for.
+local function settle(first, ...)
+  if type(first) == "userdata" and getmetatable(first) == operation_name then return await(first) end
+  return first, ...
+end
+
 -- Cancellation passes through pcall: a script that catches everything in a loop must still stop on Ctrl-C.
 local function is_cancellation(value)
   return type(value) == "table" and rawget(value, "code") == "CANCELLED"
@@ -98,7 +104,7 @@ local recorder
 -- What scripts call for a binding that waits or that changes something.
 local function wrap(raw, name, blocking, changes, is_method)
   if not changes then
-    return function(...) return await(raw(...)) end
+    return function(...) return settle(raw(...)) end
   end
   if not blocking then
     return function(...)
@@ -108,7 +114,7 @@ local function wrap(raw, name, blocking, changes, is_method)
   end
   return function(...)
     if recorder then return recorder(name, is_method, ...) end
-    return await(raw(...))
+    return settle(raw(...))
   end
 end
 
@@ -129,7 +135,11 @@ package.loaded["drover.core"] = {
   pcall = raw_pcall,
   playbooks = host.playbooks,
   running = running,
-  set_recorder = function(f) recorder = f end,
+  set_recorder = function(f)
+    local before = recorder
+    recorder = f
+    return before
+  end,
   stdlib = host.stdlib,
   version = host.version,
   xpcall = raw_xpcall,

@@ -28,10 +28,22 @@ bool is_marked_array(lua_State* L, int index) {
 
 Json read_at_depth(lua_State* L, int index, int depth);
 
+// A list with names, or with holes, has no form in JSON; to leave a part out in silence would be worse than an error.
+void refuse_other_keys(lua_State* L, int index, size_t length) {
+  lua_pushnil(L);
+  while (lua_next(L, index) != 0) {
+    lua_pop(L, 1);
+    bool is_item = lua_isinteger(L, -1) != 0 && lua_tointeger(L, -1) >= 1 &&
+                   lua_tointeger(L, -1) <= static_cast<lua_Integer>(length);
+    if (!is_item) throw Error("json", "BAD_ARGUMENT", "json: a list has the key " + core::describe_value(L, -1));
+  }
+}
+
 Json read_table(lua_State* L, int index, int depth) {
   if (depth > deepest) throw Error("json", "BAD_ARGUMENT", "json: the table is nested too deeply, or in a cycle");
   size_t length = lua_rawlen(L, index);
   if (length > 0 || is_marked_array(L, index)) {
+    refuse_other_keys(L, index, length);
     Json array = Json::array();
     for (size_t i = 1; i <= length; ++i) {
       lua_rawgeti(L, index, static_cast<lua_Integer>(i));
@@ -60,8 +72,10 @@ Json read_at_depth(lua_State* L, int index, int depth) {
   luaL_checkstack(L, 6, "json");
   index = lua_absindex(L, index);
   switch (lua_type(L, index)) {
-    case LUA_TNIL: return nullptr;
-    case LUA_TBOOLEAN: return lua_toboolean(L, index) != 0;
+    case LUA_TNIL:
+      return nullptr;
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, index) != 0;
     case LUA_TNUMBER:
       if (lua_isinteger(L, index) != 0) return lua_tointeger(L, index);
       return lua_tonumber(L, index);
@@ -70,11 +84,13 @@ Json read_at_depth(lua_State* L, int index, int depth) {
       const char* text = lua_tolstring(L, index, &size);
       return std::string(text, size);
     }
-    case LUA_TTABLE: return read_table(L, index, depth);
+    case LUA_TTABLE:
+      return read_table(L, index, depth);
     case LUA_TLIGHTUSERDATA:
       if (lua_touserdata(L, index) == nullptr) return nullptr;
       [[fallthrough]];
-    default: throw Error("json", "BAD_ARGUMENT", "json: cannot write " + core::describe_value(L, index));
+    default:
+      throw Error("json", "BAD_ARGUMENT", "json: cannot write " + core::describe_value(L, index));
   }
 }
 
@@ -116,14 +132,18 @@ int null(lua_State* L) {
 
 }  // namespace
 
-void push_json(lua_State* L, const Json& value) {
+namespace {
+
+void push_at_depth(lua_State* L, const Json& value, int depth) {
+  // What is decoded may come from a guest: its depth must not become ours on the stack.
+  if (depth > deepest) throw Error("json", "BAD_JSON", "json: nested more than " + std::to_string(deepest) + " deep");
   luaL_checkstack(L, 6, "json");
   switch (value.type()) {
     case Json::value_t::object:
       lua_createtable(L, 0, static_cast<int>(value.size()));
       for (const auto& [name, item] : value.items()) {
         core::push(L, name);
-        push_json(L, item);
+        push_at_depth(L, item, depth + 1);
         lua_rawset(L, -3);
       }
       return;
@@ -133,19 +153,39 @@ void push_json(lua_State* L, const Json& value) {
       lua_setmetatable(L, -2);
       lua_Integer index = 0;
       for (const Json& item : value) {
-        push_json(L, item);
+        push_at_depth(L, item, depth + 1);
         lua_rawseti(L, -2, ++index);
       }
       return;
     }
-    case Json::value_t::string: core::push(L, value.get_ref<const std::string&>()); return;
-    case Json::value_t::boolean: core::push(L, value.get<bool>()); return;
-    case Json::value_t::number_integer: core::push(L, value.get<int64_t>()); return;
-    case Json::value_t::number_unsigned: core::push(L, value.get<int64_t>()); return;
-    case Json::value_t::number_float: core::push(L, value.get<double>()); return;
-    default: push_null(L);
+    case Json::value_t::string:
+      core::push(L, value.get_ref<const std::string&>());
+      return;
+    case Json::value_t::boolean:
+      core::push(L, value.get<bool>());
+      return;
+    case Json::value_t::number_integer:
+      core::push(L, value.get<int64_t>());
+      return;
+    case Json::value_t::number_unsigned:
+      // Above the integers of Lua: as a float, and not as a negative number.
+      if (value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
+        core::push(L, static_cast<double>(value.get<uint64_t>()));
+      } else {
+        core::push(L, value.get<int64_t>());
+      }
+      return;
+    case Json::value_t::number_float:
+      core::push(L, value.get<double>());
+      return;
+    default:
+      push_null(L);
   }
 }
+
+}  // namespace
+
+void push_json(lua_State* L, const Json& value) { push_at_depth(L, value, 0); }
 
 Json read_json(lua_State* L, int index) { return read_at_depth(L, index, 0); }
 
@@ -160,8 +200,18 @@ const core::Module& module() {
            {{"value", "any", ""}, {"indent?", "integer", "Spaces per level; one line without."}},
            {{"text", "string", ""}},
            "BAD_ARGUMENT"},
-          {"decode", decode, "The value of a JSON text. null becomes json.null().", {{"text", "string", ""}}, {{"value", "any", ""}}, "BAD_JSON"},
-          {"array", array, "Marks a table as a list, so that an empty one is written as [].", {{"list", "table", ""}}, {{"list", "table", ""}}, "BAD_ARGUMENT"},
+          {"decode",
+           decode,
+           "The value of a JSON text. null becomes json.null().",
+           {{"text", "string", ""}},
+           {{"value", "any", ""}},
+           "BAD_JSON"},
+          {"array",
+           array,
+           "Marks a table as a list, so that an empty one is written as [].",
+           {{"list", "table", ""}},
+           {{"list", "table", ""}},
+           "BAD_ARGUMENT"},
           {"null", null, "JSON's null as a value.", {}, {{"null", "lightuserdata", ""}}},
       },
       {}};

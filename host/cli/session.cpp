@@ -23,7 +23,8 @@ void leave(int code) {
   _exit(code);
 }
 
-Session::Session(const GlobalOptions& options) : options_(options), state_(runtime_), scheduler_(state_.get(), runtime_) {
+Session::Session(const GlobalOptions& options)
+    : options_(options), state_(runtime_), scheduler_(state_.get(), runtime_) {
   interrupts().install();
   lua_State* L = lua();
   lua_getfield(L, LUA_REGISTRYINDEX, "drover.host");
@@ -72,6 +73,8 @@ int Session::guarded(const std::function<int()>& body) {
       return 1;
     } catch (const Error& error) {
       core::push_error(state, error);
+    } catch (const std::exception& error) {
+      core::push_error(state, Error("drover", "INTERNAL", error.what()));
     }
     return lua_error(state);
   });
