@@ -135,7 +135,11 @@ package.loaded["drover.core"] = {
   pcall = raw_pcall,
   playbooks = host.playbooks,
   running = running,
-  set_recorder = function(f) recorder = f end,
+  set_recorder = function(f)
+    local before = recorder
+    recorder = f
+    return before
+  end,
   stdlib = host.stdlib,
   version = host.version,
   xpcall = raw_xpcall,

@@ -8,6 +8,8 @@ local function as_data(problem)
   for _, name in ipairs { "domain", "code", "message", "native", "op", "host", "object", "hint", "where" } do
     data[name] = rawget(problem, name)
   end
+  data.faults = rawget(problem, "faults")
+  data.run = rawget(problem, "run")
   if rawget(problem, "cause") then data.cause = as_data(problem.cause) end
   return data
 end
@@ -17,7 +19,15 @@ local function exit_code(problem)
   return rawget(problem, "exit_code") or exit_codes[problem.domain] or 1
 end
 
-return function(problem, verbose, as_json)
+local show = {}
+
+-- Set by a command whose own words say -v or --json after a playbook's name.
+local configured = {}
+
+function show.configure(options) configured = { verbose = options.verbose, json = options.json } end
+
+local function show_error(_, problem, verbose, as_json)
+  verbose, as_json = verbose or configured.verbose, as_json or configured.json
   if rawget(problem, "silent") then return exit_code(problem) end
   if as_json then
     io.stdout:write(require("native.json").encode { event = "error", error = as_data(problem) }, "\n")
@@ -25,6 +35,10 @@ return function(problem, verbose, as_json)
   end
   local lines = { "drover: " .. tostring(problem) }
   if rawget(problem, "hint") then lines[#lines + 1] = "  " .. problem.hint end
+  for _, fault in ipairs(rawget(problem, "faults") or {}) do
+    lines[#lines + 1] = "  - " .. (fault.host and fault.host .. ": " or "") .. fault.message
+    if fault.hint then lines[#lines + 1] = "      " .. fault.hint end
+  end
   for _, other in ipairs(rawget(problem, "suppressed") or {}) do lines[#lines + 1] = "  also: " .. tostring(other) end
   if verbose then
     if rawget(problem, "native") then lines[#lines + 1] = "  native: " .. problem.native end
@@ -39,3 +53,5 @@ return function(problem, verbose, as_json)
   io.stderr:write(table.concat(lines, "\n"), "\n")
   return exit_code(problem)
 end
+
+return setmetatable(show, { __call = show_error })

@@ -35,9 +35,12 @@ std::optional<std::vector<std::string>> read_text_list(lua_State* L, int index) 
 
 std::string describe_value(lua_State* L, int index) {
   switch (lua_type(L, index)) {
-    case LUA_TNONE: return "nothing";
-    case LUA_TNIL: return "nil";
-    case LUA_TBOOLEAN: return lua_toboolean(L, index) != 0 ? "true" : "false";
+    case LUA_TNONE:
+      return "nothing";
+    case LUA_TNIL:
+      return "nil";
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, index) != 0 ? "true" : "false";
     case LUA_TNUMBER: {
       std::string text = luaL_tolstring(L, index, nullptr);
       lua_pop(L, 1);
@@ -55,13 +58,14 @@ std::string describe_value(lua_State* L, int index) {
         return name;
       }
       return "userdata";
-    default: return luaL_typename(L, index);
+    default:
+      return luaL_typename(L, index);
   }
 }
 
 void Args::fail(int index, const char* name, const std::string& expected) const {
-  throw Error("usage", "BAD_ARGUMENT", std::string(function_) + ": " + name + ": expected " + expected + ", got " +
-                                           describe_value(L_, index));
+  throw Error("usage", "BAD_ARGUMENT",
+              std::string(function_) + ": " + name + ": expected " + expected + ", got " + describe_value(L_, index));
 }
 
 std::string Args::text(int index, const char* name) const {

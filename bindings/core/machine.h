@@ -18,7 +18,7 @@ struct ExecRequest {
   std::vector<std::string> argv;  // never a shell string; quoted for the remote shell in one place
   std::string input;              // given on standard input, then closed
   std::map<std::string, std::string> environment;
-  int64_t timeout_ms = 60000;          // 0 is not allowed: no wait is without a bound
+  int64_t timeout_ms = 60000;           // 0 is not allowed: no wait is without a bound
   size_t most_output_bytes = 64 << 20;  // more is an error, not a cut text
 };
 

@@ -10,7 +10,8 @@
 
 namespace drover::core {
 
-// name may end in "?" for an optional one. type is a LuaCATS type: string, integer, boolean, string[], virt.Domain, table.
+// name may end in "?" for an optional one. type is a LuaCATS type: string, integer, boolean, string[], virt.Domain,
+// table.
 struct Value {
   std::string name;
   std::string type;
@@ -27,10 +28,10 @@ enum class Blocking { no, yes };  // yes: the C function returns an Operation, a
 struct Function {
   std::string name;
   lua_CFunction call;
-  std::string doc;              // a sentence; more after it for units, facts and their source
-  std::vector<Value> params;    // without self
+  std::string doc;            // a sentence; more after it for units, facts and their source
+  std::vector<Value> params;  // without self
   std::vector<Value> returns;
-  std::string errors = "";      // codes that it raises, comma-separated
+  std::string errors = "";  // codes that it raises, comma-separated
   Blocking blocking = Blocking::no;
   Effect effect = Effect::reads;
 };

@@ -60,8 +60,10 @@ Json read_at_depth(lua_State* L, int index, int depth) {
   luaL_checkstack(L, 6, "json");
   index = lua_absindex(L, index);
   switch (lua_type(L, index)) {
-    case LUA_TNIL: return nullptr;
-    case LUA_TBOOLEAN: return lua_toboolean(L, index) != 0;
+    case LUA_TNIL:
+      return nullptr;
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, index) != 0;
     case LUA_TNUMBER:
       if (lua_isinteger(L, index) != 0) return lua_tointeger(L, index);
       return lua_tonumber(L, index);
@@ -70,11 +72,13 @@ Json read_at_depth(lua_State* L, int index, int depth) {
       const char* text = lua_tolstring(L, index, &size);
       return std::string(text, size);
     }
-    case LUA_TTABLE: return read_table(L, index, depth);
+    case LUA_TTABLE:
+      return read_table(L, index, depth);
     case LUA_TLIGHTUSERDATA:
       if (lua_touserdata(L, index) == nullptr) return nullptr;
       [[fallthrough]];
-    default: throw Error("json", "BAD_ARGUMENT", "json: cannot write " + core::describe_value(L, index));
+    default:
+      throw Error("json", "BAD_ARGUMENT", "json: cannot write " + core::describe_value(L, index));
   }
 }
 
@@ -138,12 +142,23 @@ void push_json(lua_State* L, const Json& value) {
       }
       return;
     }
-    case Json::value_t::string: core::push(L, value.get_ref<const std::string&>()); return;
-    case Json::value_t::boolean: core::push(L, value.get<bool>()); return;
-    case Json::value_t::number_integer: core::push(L, value.get<int64_t>()); return;
-    case Json::value_t::number_unsigned: core::push(L, value.get<int64_t>()); return;
-    case Json::value_t::number_float: core::push(L, value.get<double>()); return;
-    default: push_null(L);
+    case Json::value_t::string:
+      core::push(L, value.get_ref<const std::string&>());
+      return;
+    case Json::value_t::boolean:
+      core::push(L, value.get<bool>());
+      return;
+    case Json::value_t::number_integer:
+      core::push(L, value.get<int64_t>());
+      return;
+    case Json::value_t::number_unsigned:
+      core::push(L, value.get<int64_t>());
+      return;
+    case Json::value_t::number_float:
+      core::push(L, value.get<double>());
+      return;
+    default:
+      push_null(L);
   }
 }
 
@@ -160,8 +175,18 @@ const core::Module& module() {
            {{"value", "any", ""}, {"indent?", "integer", "Spaces per level; one line without."}},
            {{"text", "string", ""}},
            "BAD_ARGUMENT"},
-          {"decode", decode, "The value of a JSON text. null becomes json.null().", {{"text", "string", ""}}, {{"value", "any", ""}}, "BAD_JSON"},
-          {"array", array, "Marks a table as a list, so that an empty one is written as [].", {{"list", "table", ""}}, {{"list", "table", ""}}, "BAD_ARGUMENT"},
+          {"decode",
+           decode,
+           "The value of a JSON text. null becomes json.null().",
+           {{"text", "string", ""}},
+           {{"value", "any", ""}},
+           "BAD_JSON"},
+          {"array",
+           array,
+           "Marks a table as a list, so that an empty one is written as [].",
+           {{"list", "table", ""}},
+           {{"list", "table", ""}},
+           "BAD_ARGUMENT"},
           {"null", null, "JSON's null as a value.", {}, {{"null", "lightuserdata", ""}}},
       },
       {}};

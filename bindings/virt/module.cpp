@@ -4,7 +4,13 @@
 #include "bindings/virt/domain.h"
 #include "bindings/virt/event_stream.h"
 #include "bindings/virt/host_facts.h"
+#include "bindings/virt/interface.h"
+#include "bindings/virt/network.h"
+#include "bindings/virt/node_device.h"
+#include "bindings/virt/secret.h"
 #include "bindings/virt/statistics.h"
+#include "bindings/virt/storage_pool.h"
+#include "bindings/virt/storage_volume.h"
 #include "bindings/virt/virt.h"
 
 namespace drover::virt {
@@ -27,6 +33,12 @@ core::Class connection_class() {
               domain_methods_of_connection(),
               statistics_methods_of_connection(),
               event_methods_of_connection(),
+              pool_methods_of_connection(),
+              volume_methods_of_connection(),
+              network_methods_of_connection(),
+              interface_methods_of_connection(),
+              secret_methods_of_connection(),
+              node_device_methods_of_connection(),
           }),
           core::destroy_object<Connection>};
 }
@@ -62,6 +74,10 @@ const core::Module& module() {
           connection_class(),
           domain_class(),
           event_stream_class(),
+          pool_class(),
+          volume_class(),
+          network_class(),
+          interface_class(),
       }};
   return definition;
 }

@@ -87,6 +87,8 @@ std::string_view code_of_number(int number) {
       return "OPERATION_TIMEOUT";
     case VIR_ERR_OPERATION_ABORTED:
       return "OPERATION_ABORTED";
+    case VIR_ERR_NO_NAME:  // "missing name information", of networks too
+    case VIR_ERR_NO_OS:
     case VIR_ERR_XML_ERROR:
     case VIR_ERR_XML_DETAIL:
     case VIR_ERR_XML_INVALID_SCHEMA:

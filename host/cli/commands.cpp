@@ -44,7 +44,9 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
   eval->callback([this] { dispatch_("eval", Json{{"code", first_}, {"arguments", rest_}}); });
 
   CLI::App* script = add("script", "Run a Lua file: drover FILE.lua args... does the same");
-  script->add_option("file", first_, "Lua file; a first line #!/usr/bin/env drover is allowed")->required()->type_name("FILE");
+  script->add_option("file", first_, "Lua file; a first line #!/usr/bin/env drover is allowed")
+      ->required()
+      ->type_name("FILE");
   script->callback([this] { dispatch_("script", Json{{"file", first_}}); });
 
   CLI::App* trust = add("trust", "Show a host's key fingerprint, and add it to the known hosts when you agree");
@@ -64,7 +66,8 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
 
   CLI::App* report = add("report", "Show one run: steps, leases, errors");
   report->add_option("run", first_, "Run id; the newest without it")->type_name("RUN");
-  report->callback([this] { dispatch_("report", Json{{"run", first_}}); });
+  report->add_flag("--html", html_, "One self-contained page on standard output");
+  report->callback([this] { dispatch_("report", Json{{"run", first_}, {"html", html_}}); });
 
   CLI::App* recover = add("recover", "Finish what dead runs left: revoke leases, run undo entries");
   recover->add_option("run", first_, "Only this run")->type_name("RUN");

@@ -25,6 +25,7 @@ class Commands {
   std::string second_;
   std::vector<std::string> rest_;
   std::string from_;
+  bool html_ = false;
 };
 
 }  // namespace drover

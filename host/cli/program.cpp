@@ -28,18 +28,22 @@ std::vector<std::string> command_names(const CLI::App& app) {
   return names;
 }
 
-// For a command whose later words belong to a playbook or a script: takes them off, unread. They begin after the
-// first word that is no option (and no value of --playbooks).
-std::vector<std::string> take_passed_on(std::vector<std::string>& arguments) {
-  static const std::vector<std::string> passing{"run", "check", "script", "complete"};
-  if (arguments.empty() || std::find(passing.begin(), passing.end(), arguments[0]) == passing.end()) return {};
-  size_t index = 1;
-  while (index < arguments.size() && arguments[0] != "complete" && !arguments[index].empty() &&
-         arguments[index][0] == '-') {
+// The index of the first word that is no option, from `index` on.
+size_t skip_options(const std::vector<std::string>& arguments, size_t index) {
+  while (index < arguments.size() && !arguments[index].empty() && arguments[index][0] == '-') {
     index += arguments[index] == "--playbooks" ? 2 : 1;
   }
-  if (arguments[0] != "complete") ++index;
-  if (index >= arguments.size()) return {};
+  return std::min(index, arguments.size());
+}
+
+// For a command whose later words belong to a playbook or a script: takes them off, unread.
+std::vector<std::string> take_passed_on(std::vector<std::string>& arguments) {
+  static const std::vector<std::string> passing{"run", "check", "script", "complete"};
+  size_t command = skip_options(arguments, 0);
+  if (command >= arguments.size()) return {};
+  if (std::find(passing.begin(), passing.end(), arguments[command]) == passing.end()) return {};
+  size_t index = command + 1;
+  if (arguments[command] != "complete") index = std::min(skip_options(arguments, index) + 1, arguments.size());
   auto first = arguments.begin() + static_cast<std::ptrdiff_t>(index);
   std::vector<std::string> rest(first, arguments.end());
   arguments.erase(first, arguments.end());
@@ -84,9 +88,10 @@ int run_program(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
   if (!arguments.empty() && looks_like_script(arguments[0])) arguments.insert(arguments.begin(), "script");
   std::vector<std::string> names = command_names(app);
-  if (!arguments.empty() && arguments[0][0] != '-' &&
-      std::find(names.begin(), names.end(), arguments[0]) == names.end()) {
-    return usage_error("there is no command '" + arguments[0] + "'", did_you_mean(arguments[0], names));
+  size_t first_word = skip_options(arguments, 0);
+  if (first_word < arguments.size() && std::find(names.begin(), names.end(), arguments[first_word]) == names.end()) {
+    return usage_error("there is no command '" + arguments[first_word] + "'",
+                       did_you_mean(arguments[first_word], names));
   }
   if (arguments.empty()) {
     std::fputs(app.help().c_str(), stdout);

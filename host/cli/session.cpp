@@ -23,7 +23,8 @@ void leave(int code) {
   _exit(code);
 }
 
-Session::Session(const GlobalOptions& options) : options_(options), state_(runtime_), scheduler_(state_.get(), runtime_) {
+Session::Session(const GlobalOptions& options)
+    : options_(options), state_(runtime_), scheduler_(state_.get(), runtime_) {
   interrupts().install();
   lua_State* L = lua();
   lua_getfield(L, LUA_REGISTRYINDEX, "drover.host");

@@ -11,8 +11,8 @@
 #include "bindings/core/error_object.h"
 #include "bindings/core/module.h"
 #include "bindings/core/object.h"
-#include "host/base/text.h"
 #include "host/base/interrupts.h"
+#include "host/base/text.h"
 
 namespace drover {
 
@@ -79,7 +79,10 @@ int load_text_only(lua_State* L) {
   int top = lua_gettop(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
-  if (top >= 2) lua_pushvalue(L, 2); else lua_pushnil(L);
+  if (top >= 2)
+    lua_pushvalue(L, 2);
+  else
+    lua_pushnil(L);
   lua_pushliteral(L, "t");
   int arguments = 3;
   if (top >= 4) {

@@ -88,14 +88,14 @@ void Scheduler::resume(const std::shared_ptr<Task>& task) {
   task->waiting_for_.reset();
   int status = lua_resume(task->thread_, L_, arguments, &result_count);
   if (status == LUA_YIELD) {
-    auto* handle =
-        result_count == 1 ? core::test_object<core::OperationHandle>(task->thread_, -1) : nullptr;
+    auto* handle = result_count == 1 ? core::test_object<core::OperationHandle>(task->thread_, -1) : nullptr;
     std::shared_ptr<core::Operation> operation = handle != nullptr ? handle->operation : nullptr;
     lua_pop(task->thread_, result_count);
     if (operation == nullptr) {
       // A bare coroutine.yield in a playbook: nobody would ever resume it.
-      core::push_error(task->thread_, Error("async", "STRAY_YIELD", "a task yielded to nobody").with_hint(
-                                          "coroutine.yield works inside coroutine.wrap; to wait, call async.sleep"));
+      core::push_error(task->thread_,
+                       Error("async", "STRAY_YIELD", "a task yielded to nobody")
+                           .with_hint("coroutine.yield works inside coroutine.wrap; to wait, call async.sleep"));
       task->end(true, 1);
       return;
     }

@@ -1,0 +1,283 @@
+#include "bindings/ssh/authorize.h"
+
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "bindings/ssh/authorize_scripts.h"
+#include "bindings/ssh/host_keys.h"
+#include "host/base/error.h"
+#include "host/base/text.h"
+
+namespace drover::ssh {
+
+namespace {
+
+constexpr int64_t script_timeout_ms = 60000;
+constexpr size_t most_file_bytes = 8 << 20;
+constexpr int most_tries = 200;
+
+using Edit = std::function<std::optional<std::string>(const std::string& contents)>;
+
+struct Edited {
+  bool changed = false;
+  bool made_file = false;
+  bool made_directory = false;
+};
+
+std::string line_value(const std::string& header, const std::string& name) {
+  for (const std::string& line : split(header, '\n')) {
+    if (line.rfind(name + "=", 0) == 0) return line.substr(name.size() + 1);
+  }
+  return "";
+}
+
+// The header's lines, and behind them the bytes.
+std::pair<std::string, std::string> split_answer(const std::string& output) {
+  std::string separator = "\ncontent\n";
+  size_t at = output.find(separator);
+  if (at == output.npos) throw Error("ssh", "FAILED", "the answer about authorized_keys was cut short");
+  return {output.substr(0, at), output.substr(at + separator.size())};
+}
+
+Error script_error(core::Machine& machine, const core::ExecResult& result, const std::string& what) {
+  std::string said(trim(result.errors));
+  auto contains = [&said](const char* text) { return said.find(text) != said.npos; };
+  const char* code = result.exit_code == scripts::no_user         ? "NO_USER"
+                     : result.exit_code == scripts::keys_disabled ? "KEYS_DISABLED"
+                     : result.exit_code == scripts::busy          ? "BUSY"
+                     : contains("Permission denied") || contains("not permitted") || contains("Read-only")
+                         ? "NO_PERMISSION"
+                     : contains("No space left") || contains("quota") ? "NO_SPACE"
+                                                                      : "FILE_FAILED";
+  return Error("ssh", code, what + ": " + split(said, '\n').back())
+      .on_host(machine.name())
+      .with_native("exit code " + std::to_string(result.exit_code) + "; " + said);
+}
+
+core::ExecResult run_script(core::Machine& machine, std::vector<std::string> argv, std::string input,
+                            core::CancelToken& token) {
+  core::ExecRequest request;
+  request.argv = std::move(argv);
+  request.input = std::move(input);
+  request.environment = {{"LC_ALL", "C"}};
+  request.timeout_ms = script_timeout_ms;
+  request.most_output_bytes = most_file_bytes;
+  return machine.exec(request, token);
+}
+
+KeysPlace read_place(core::Machine& machine, const KeyRequest& request, core::CancelToken& token) {
+  for (const std::string* text : {&request.user, &request.file}) {
+    if (text->find_first_of(std::string("\n\0", 2)) != text->npos) {
+      throw Error("ssh", "BAD_ARGUMENT", "a user or file name holds a newline").on_host(machine.name());
+    }
+  }
+  if (!request.file.empty() && request.file.front() != '/') {
+    throw Error("ssh", "BAD_ARGUMENT", "the file of authorized keys must be absolute: " + request.file);
+  }
+  std::string expiry = request.expires_at_s > 0 ? std::to_string((request.expires_at_s + 59) / 60 * 60) : "";
+  auto result = run_script(machine, {"sh", "-c", scripts::read_keys, "drover", request.user, request.file, expiry}, "",
+                           token);
+  if (result.exit_code != 0) throw script_error(machine, result, "authorized_keys cannot be read");
+  return parse_place(result.output);
+}
+
+// A file below a user's home is edited as that user: root must not follow links that the user can turn.
+std::vector<std::string> script_argv(const KeysPlace& place) {
+  bool below_home = place.file.rfind(place.home + "/", 0) == 0 || place.real.rfind(place.home + "/", 0) == 0;
+  if (place.user != place.login && below_home) return {"runuser", "-u", place.user, "--", "sh", "-c"};
+  return {"sh", "-c"};
+}
+
+void pause_a_little() {
+  thread_local std::minstd_rand random(std::random_device{}());
+  std::this_thread::sleep_for(std::chrono::milliseconds(2 + random() % 20));
+}
+
+Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& edit, const GrantedKey* take_away,
+                 core::CancelToken& token) {
+  Edited outcome;
+  for (int attempt = 0; attempt < most_tries; ++attempt) {
+    std::optional<std::string> contents = edit(place.contents);
+    if (!contents) return outcome;
+    bool remove_file = take_away != nullptr && take_away->made_file;
+    bool remove_directory = take_away != nullptr && take_away->made_directory;
+    std::vector<std::string> argv = script_argv(place);
+    argv.insert(argv.end(), {scripts::replace_keys, "drover", place.real,
+                             std::to_string(place.uid) + ":" + std::to_string(place.gid), place.exists ? "yes" : "no",
+                             std::to_string(place.contents.size()), std::to_string(contents->size()),
+                             remove_file ? "yes" : "no", remove_directory ? "yes" : "no"});
+    auto result = run_script(machine, argv, place.contents + *contents, token);
+    bool done = result.exit_code == 0;
+    if (!done && result.exit_code != scripts::changed && result.exit_code != scripts::late) {
+      throw script_error(machine, result, place.real + " is not changed").on_object(place.real);
+    }
+    outcome.made_directory |= line_value(result.output, "made_directory") == "yes";
+    if (result.exit_code != scripts::changed) {
+      outcome.changed = true;
+      outcome.made_file |= !place.exists;
+    }
+    if (done) return outcome;
+    auto [header, found] = split_answer(result.output);
+    if (result.exit_code == scripts::changed) {
+      place.exists = line_value(header, "exists") == "yes";
+      place.contents = found;
+    } else {
+      // Our file is in place, and the old one got a line at the last instant: that one is edited again, over ours.
+      std::optional<std::string> again = edit(found);
+      Edit original = edit;
+      std::string mine = *contents, wanted = again.value_or(found);
+      place.contents = mine;
+      place.exists = true;
+      Edit merge = [mine, wanted, original](const std::string& now) -> std::optional<std::string> {
+        if (now == mine) return wanted;
+        return original(now);
+      };
+      Edited rest = edit_file(machine, place, merge, take_away, token);
+      rest.changed = true;
+      rest.made_directory |= outcome.made_directory;
+      return rest;
+    }
+    token.throw_if_cancelled("authorized_keys");
+    pause_a_little();
+  }
+  throw Error("ssh", "BUSY", place.real + " is changed by others all the time")
+      .on_host(machine.name())
+      .on_object(place.real)
+      .with_hint("look which program rewrites it");
+}
+
+bool knows_utc(const std::string& version) {
+  int major = 0, minor = 0;
+  size_t at = version.find("OpenSSH_");
+  if (at == version.npos || sscanf(version.c_str() + at, "OpenSSH_%d.%d", &major, &minor) != 2) return true;
+  return major > 9 || (major == 9 && minor >= 1);
+}
+
+std::string key_line(const KeyRequest& request, const KeysPlace& place, const PublicKey& key) {
+  LineOptions options = request.options;
+  if (request.expires_at_s > 0) {
+    // Before 9.1 sshd reads the time in its own zone, and a line with a Z not at all.
+    options.expiry = knows_utc(place.version) ? expiry_text(request.expires_at_s) : place.local_expiry;
+  }
+  std::string text = format_options(options);
+  return (text.empty() ? "" : text + " ") + key.line() + " " + request.mark;
+}
+
+void check_mark(const std::string& mark) {
+  bool bad = mark.empty() || mark.front() == ' ' || mark.back() == ' ';
+  for (unsigned char letter : mark) bad = bad || letter < ' ' || letter == 0x7f;
+  if (bad) throw Error("ssh", "BAD_ARGUMENT", "the mark of a key is a line of text without blanks around it");
+}
+
+}  // namespace
+
+KeysPlace parse_place(const std::string& output) {
+  auto [header, contents] = split_answer(output);
+  KeysPlace place;
+  place.contents = std::move(contents);
+  for (const std::string& line : split(header, '\n')) {
+    size_t equals = line.find('=');
+    std::string name = line.substr(0, equals), value = equals == line.npos ? "" : line.substr(equals + 1);
+    if (name == "login") place.login = value;
+    if (name == "user") place.user = value;
+    if (name == "uid") place.uid = static_cast<uint32_t>(std::stoul(value));
+    if (name == "gid") place.gid = static_cast<uint32_t>(std::stoul(value));
+    if (name == "home") place.home = value;
+    if (name == "file") place.file = value;
+    if (name == "real") place.real = value;
+    if (name == "strict") place.strict = value != "no";
+    if (name == "version") place.version = value;
+    if (name == "local_expiry") place.local_expiry = value;
+    if (name == "exists") place.exists = value == "yes";
+    if (name == "node") {
+      KeysPlace::Node node;
+      size_t first = value.find(' '), second = value.find(' ', first + 1), colon = value.find(':', second);
+      if (colon == value.npos) throw Error("ssh", "FAILED", "stat gave an answer that drover does not understand");
+      node.uid = static_cast<uint32_t>(std::stoul(value.substr(0, first)));
+      node.mode = static_cast<uint32_t>(std::stoul(value.substr(first + 1, second - first - 1), nullptr, 8));
+      node.type = value.substr(second + 1, colon - second - 1);
+      node.path = value.substr(colon + 1);
+      place.nodes.push_back(std::move(node));
+    }
+  }
+  return place;
+}
+
+void check_permissions(const KeysPlace& place, const std::string& host) {
+  auto refuse = [&](const KeysPlace::Node& node, const std::string& why, const std::string& hint) {
+    throw Error("ssh", "UNSAFE_PERMISSIONS", "sshd would not use the keys of " + place.user + ": " + node.path + " " + why)
+        .on_host(host)
+        .on_object(node.path)
+        .with_hint(hint);
+  };
+  for (const KeysPlace::Node& node : place.nodes) {
+    if (node.path == place.real && node.type.find("regular") == std::string::npos) {
+      refuse(node, "is no file but a " + node.type, "look what put it there");
+    }
+    if (!place.strict) continue;
+    if (node.uid != 0 && node.uid != place.uid) {
+      refuse(node, "belongs to user " + std::to_string(node.uid), "chown " + place.user + " " + node.path);
+    }
+    if ((node.mode & 022) != 0) refuse(node, "may be written by others", "chmod go-w " + node.path);
+    if (node.path == place.home) break;  // sshd looks no further
+  }
+}
+
+GrantedKey authorize_key(core::Machine& machine, const KeyRequest& request, core::CancelToken& token) {
+  PublicKey key = parse_public_key(request.key);
+  check_mark(request.mark);
+  format_options(request.options);  // before anything is asked of the host
+  KeysPlace place = read_place(machine, request, token);
+  check_permissions(place, machine.name());
+  GrantedKey granted;
+  granted.user = place.user;
+  granted.file = place.real;
+  granted.line = key_line(request, place, key);
+  Edit edit = [&](const std::string& contents) -> std::optional<std::string> {
+    if (find_line(contents, key.blob, request.mark) == Presence::ours) return std::nullopt;
+    AddedLine added = add_line(contents, granted.line);
+    granted.added_newline = added.added_newline;
+    return added.contents;
+  };
+  Edited outcome = edit_file(machine, place, edit, nullptr, token);
+  granted.added = outcome.changed;
+  granted.made_file = outcome.made_file;
+  granted.made_directory = outcome.made_directory;
+  if (!granted.added) {
+    for (const AuthorizedLine& line : parse_authorized_keys(place.contents)) {
+      if (line.blob == key.blob && line.comment == request.mark) {
+        granted.line = std::string(trim(place.contents.substr(line.begin, line.end - line.begin)));
+      }
+    }
+  }
+  return granted;
+}
+
+bool revoke_key(core::Machine& machine, const KeyRequest& request, const GrantedKey& granted, core::CancelToken& token) {
+  PublicKey key = parse_public_key(request.key);
+  check_mark(request.mark);
+  KeysPlace place = read_place(machine, request, token);
+  if (!place.exists) {
+    if (granted.made_directory) {
+      std::vector<std::string> argv = script_argv(place);
+      argv.insert(argv.end(), {scripts::remove_directory, "drover", place.real.substr(0, place.real.rfind('/'))});
+      run_script(machine, argv, "", token);
+    }
+    return false;
+  }
+  Edit edit = [&](const std::string& contents) -> std::optional<std::string> {
+    RemovedLine removed = remove_line(contents, key.blob, request.mark, granted.added_newline);
+    if (!removed.removed) return std::nullopt;
+    return removed.contents;
+  };
+  return edit_file(machine, place, edit, &granted, token).changed;
+}
+
+Presence probe_key(core::Machine& machine, const KeyRequest& request, core::CancelToken& token) {
+  PublicKey key = parse_public_key(request.key);
+  KeysPlace place = read_place(machine, request, token);
+  return place.exists ? find_line(place.contents, key.blob, request.mark) : Presence::absent;
+}
+
+}  // namespace drover::ssh

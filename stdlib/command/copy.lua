@@ -1,0 +1,15 @@
+-- drover copy PLAYBOOK DIR: a copy to edit; an existing file is never overwritten.
+local files = require "files"
+local playbook = require "playbook"
+
+return function(request)
+  local loaded = playbook.load(request.playbook, request.playbooks)
+  if not files.is_folder(request.folder) then
+    errors.raise { domain = "usage", code = "NO_FOLDER", where = false,
+      message = request.folder .. " is not a folder", hint = "mkdir -p " .. request.folder }
+  end
+  local path = request.folder:gsub("/+$", "") .. "/" .. loaded.name .. ".lua"
+  files.create(path, loaded.text)
+  print("wrote " .. path)
+  print("try it: drover --playbooks " .. request.folder .. " show " .. loaded.name)
+end

@@ -1,0 +1,26 @@
+-- drover list: the playbooks, where each comes from, and what it overrides.
+local core = require "drover.core"
+local playbook = require "playbook"
+
+return function(request)
+  local rows = {}
+  for _, entry in ipairs(playbook.list(request.playbooks)) do
+    local ok, loaded = core.pcall(playbook.load_file, entry.path)
+    rows[#rows + 1] = { name = entry.name, origin = entry.origin, path = entry.path, overrides = entry.overrides,
+      summary = ok and loaded.definition.summary or nil, error = not ok and errors.message(loaded) or nil }
+  end
+  if request.json then
+    print(json.encode(json.array(rows)))
+    return
+  end
+  local widest = 4
+  for _, row in ipairs(rows) do widest = math.max(widest, #row.name) end
+  for _, row in ipairs(rows) do
+    print(("%-" .. widest .. "s  %s"):format(row.name, row.summary or "cannot be loaded: " .. row.error))
+    if row.origin ~= "stock" then
+      print((" "):rep(widest) .. ("  %s: %s%s"):format(row.origin, row.path,
+        row.overrides and ", instead of " .. row.overrides or ""))
+    end
+  end
+  if #rows == 0 then print("no playbooks found") end
+end

@@ -1,0 +1,39 @@
+-- drover report [RUN]: one run's steps, leases and errors, from the journal.
+local journal = require "journal"
+local units = require "units"
+
+return function(request)
+  local store = journal.open()
+  local one = request.run ~= "" and store:find_run(request.run) or request.run == "" and store:runs(1)[1]
+  if not one then
+    errors.raise { domain = "usage", code = "NO_RUN", where = false, hint = "'drover runs' lists them",
+      message = request.run == "" and "there are no runs yet" or "there is no run " .. request.run }
+  end
+  local entries, events = store:entries(one.id), store:events(one.id)
+  for _, event in ipairs(events) do event.data = json.decode(event.data) end
+  if request.html then
+    io.write(require("report_html").page(one, entries, events, json.decode(one.parameters),
+      one.error ~= "" and json.decode(one.error) or nil))
+    return
+  end
+  if request.json then
+    one.playbook_text = nil
+    print(json.encode { run = one, entries = json.array(entries), events = json.array(events) })
+    return
+  end
+  print(("run %s: %s, %s"):format(one.id, one.playbook, one.state))
+  for _, event in ipairs(events) do
+    if event.type == "step" then
+      print(("  %s  %-50s %s"):format(event.data.ok and "ok" or "no", event.data.step,
+        units.format_duration(event.data.elapsed_ms)))
+    elseif event.type == "warning" then
+      print("  warning  " .. event.data.message)
+    end
+  end
+  if #entries > 0 then print("leases and undo entries") end
+  for _, entry in ipairs(entries) do
+    print(("  %-6s  %-7s  %s%s"):format(entry.type, entry.state, entry.label,
+      entry.error ~= "" and ": " .. entry.error or ""))
+  end
+  if one.error ~= "" then print("error: " .. tostring(json.decode(one.error).message)) end
+end

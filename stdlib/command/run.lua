@@ -1,0 +1,61 @@
+-- drover run PLAYBOOK --param value ... [--plan] [--keep-on-failure] [--json] [-v]
+local params = require "params"
+local playbook = require "playbook"
+local run = require "run"
+local screen = require "screen"
+local units = require "units"
+
+-- Options of the command itself that may stand among the playbook's parameters.
+local own_flags = { ["--plan"] = "plan", ["--json"] = "json", ["-v"] = "verbose", ["--verbose"] = "verbose",
+  ["--help"] = "help", ["-h"] = "help", ["--keep-on-failure"] = "keep_on_failure" }
+
+local function split(request)
+  local options, words = { json = request.json, verbose = request.verbose, playbooks = request.playbooks }, {}
+  local index = 1
+  while index <= #request.rest do
+    local word = request.rest[index]
+    if own_flags[word] then
+      options[own_flags[word]] = true
+    elseif word == "--playbooks" then
+      index = index + 1
+      options.playbooks = request.rest[index]
+    else
+      words[#words + 1] = word
+    end
+    index = index + 1
+  end
+  return options, words
+end
+
+local function show_plan(plan, options)
+  if options.json then
+    print(json.encode(plan:data()))
+  else
+    print(table.concat(plan:text(), "\n"))
+  end
+end
+
+return function(request)
+  local options, words = split(request)
+  local loaded = playbook.load(request.playbook, options.playbooks)
+  if options.help then return require("command.show") { playbook = request.playbook, playbooks = options.playbooks } end
+  local values = params.parse(loaded.definition.params, words, loaded.name)
+  require("show_error").configure(options)
+  options.screen = screen.new(options.json and "json" or nil)
+  if request.only_check then
+    run.check(loaded, values, options)
+    options.screen:summary("Nothing stands in the way.", {})
+    return 0
+  end
+  if options.plan then
+    show_plan((run.plan(loaded, values, options)), options)
+    return 0
+  end
+  require("recovery").finish_dead_runs(options.screen)
+  local started_ms = async.monotonic_ms()
+  local ctx = run.execute(loaded, values, options)
+  ctx:report("run", ctx.run_id)
+  options.screen:summary(("%s: done in %s."):format(loaded.name,
+    units.format_duration(async.monotonic_ms() - started_ms)), ctx.rows)
+  return 0
+end

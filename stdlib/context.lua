@@ -1,0 +1,180 @@
+--- What a playbook's check and run work with: steps, leases, undo, checks, the hosts of the run.
+-- Tested by tests/stdlib/context_test.lua.
+local async = require "async"
+local core = require "drover.core"
+local entries = require "entries"
+local errors = require "errors"
+local hosts = require "hosts"
+local json = require "json"
+local lease = require "lease"
+
+local context = {}
+context.__index = context
+
+--- options: run_id, screen, store (nil while planning or checking), plan (while planning), verbose.
+function context.new(options)
+  local self = setmetatable({
+    run_id = options.run_id,
+    screen = options.screen,
+    store = options.store,
+    plan = options.plan,
+    planning = options.plan ~= nil,
+    verbose = options.verbose,
+    committed = false,
+    faults = {},
+    warnings = {},
+    granted = {},
+    rows = {},
+    used = {},
+    mark = "drover run=" .. options.run_id,
+  }, context)
+  self.hosts = hosts.new(options.connect)
+  return self
+end
+
+--- The connected host of that name; one connection each, closed at the end of the run.
+function context:host(name) return self.hosts:get(name) end
+
+local function record(self, kind, fields)
+  if self.store then self.store:add_event(self.run_id, kind, json.encode(fields)) end
+end
+
+--- Runs body as a step that a person sees with its time. Gives what body gives.
+function context:step(label, body)
+  local started_ms = async.monotonic_ms()
+  if self.planning then
+    local before = self.plan.step
+    self.plan.step = label
+    local results = table.pack(core.pcall(self.plan.record, self.plan, body))
+    self.plan.step = before
+    if not results[1] then error(results[2], 0) end
+    return table.unpack(results, 2, results.n)
+  end
+  self.screen:step_began(label)
+  local results = table.pack(core.xpcall(body, core.complete_error))
+  local elapsed_ms = async.monotonic_ms() - started_ms
+  local problem = not results[1] and errors.message(results[2]) or nil
+  self.screen:step_ended(label, elapsed_ms, results[1], problem)
+  record(self, "step", { step = label, elapsed_ms = elapsed_ms, ok = results[1], error = problem })
+  if not results[1] then
+    if rawget(results[2], "step") == nil then results[2].step = label end
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+--- Raises CHECK_FAILED with the playbook's line unless condition holds. format may end in a hint after a newline.
+function context.ensure(_, condition, format, ...)
+  if condition then return condition end
+  local message, hint = format:format(...):match("^([^\n]*)\n?(.*)$")
+  errors.raise { code = "CHECK_FAILED", message = message, hint = hint ~= "" and hint or nil }
+end
+
+--- Notes something that stops the run; all of them are shown together when the check ends.
+function context:fault(message, hint, host_name)
+  self.faults[#self.faults + 1] = { message = message, hint = hint, host = host_name }
+end
+
+--- Notes something that a person should know and that does not stop the run.
+function context:warn(message, hint)
+  for _, known in ipairs(self.warnings) do
+    if known.message == message then return end
+  end
+  self.warnings[#self.warnings + 1] = { message = message, hint = hint }
+  self.screen:warning(message, hint)
+  record(self, "warning", { message = message, hint = hint })
+end
+
+--- Raises all noted faults as one error; nothing when there are none.
+function context:stop_on_faults()
+  if #self.faults == 0 then return end
+  local first = self.faults[1]
+  local problem = errors.new { code = "CHECK_FAILED", message = first.message, hint = first.hint, host = first.host }
+  if #self.faults > 1 then
+    problem.message = ("%d things stand in the way; nothing was changed"):format(#self.faults)
+    problem.hint, problem.host = nil, nil
+    problem.faults = self.faults
+  end
+  error(problem, 0)
+end
+
+--- Grants a lease of a registered kind: temporary access or material that is always taken back. Gives its result.
+-- `secret` is handed to the kind and never written down.
+function context:lease(kind_name, arguments, secret)
+  local kind = lease.find(kind_name)
+  if self.planning then
+    for _, change in ipairs(lease.describe(kind, arguments)) do
+      change.temporary = true
+      self.plan:add(change)
+    end
+    return kind.planned and kind.planned(arguments) or {}
+  end
+  local result, sequence = entries.grant(self.store, self, kind, arguments, secret)
+  self.granted[#self.granted + 1] = { kind = kind_name, label = lease.label(kind, arguments), sequence = sequence }
+  record(self, "lease", { kind = kind_name, label = lease.label(kind, arguments) })
+  self.screen:event("lease", { kind = kind_name, label = lease.label(kind, arguments) })
+  return result
+end
+
+--- Registers what to do on failure or interrupt, until commit(). Call it before the act.
+function context:undo(kind_name, arguments)
+  local kind = lease.find(kind_name)
+  if self.planning then return end
+  entries.add_undo(self.store, self, kind, arguments)
+end
+
+--- From here on the run's work stands: undo entries become void; leases are still taken back.
+function context:commit()
+  if self.planning then return end
+  for _, entry in ipairs(self.store:entries(self.run_id)) do
+    if entry.type == "undo" and entry.state ~= "ended" then
+      self.store:mark_entry(self.run_id, entry.sequence, "ended")
+    end
+  end
+  self.committed = true
+end
+
+--- Says what the run is about (a domain's UUID), so that a second run of it is refused.
+function context:about(object)
+  if not self.store then return end
+  for _, other in ipairs(self.store:runs(1000)) do
+    if other.object == object and other.id ~= self.run_id and other.state == "running" then
+      errors.raise { code = "DOMAIN_BUSY", where = false,
+        message = ("run %s is at work on this domain"):format(other.id),
+        hint = other.alive and "wait for it, or stop it" or ("finish it first: drover recover " .. other.id) }
+    end
+  end
+  self.store:set_run_object(self.run_id, object)
+end
+
+--- Closes object at the end of the run.
+function context:use(object)
+  self.used[#self.used + 1] = object
+  return object
+end
+
+--- Adds a row to the closing summary.
+function context:report(name, text) self.rows[#self.rows + 1] = { name, text } end
+
+--- Shows and keeps the progress of a move.
+function context:progress(label, fields)
+  self.screen:progress(label, fields)
+  record(self, "progress", fields)
+end
+
+--- Adds a connection to the plan: { from =, to =, port =, encrypted =, purpose = }.
+function context:connection(connection)
+  if self.planning then self.plan:connection(connection) end
+end
+
+--- Like async.parallel.
+function context.parallel(_, list, limit, body) return async.parallel(list, limit, body) end
+
+--- Closes what was used, and the hosts.
+function context:close()
+  for index = #self.used, 1, -1 do core.pcall(self.used[index].close, self.used[index]) end
+  self.used = {}
+  self.hosts:close()
+end
+
+return context

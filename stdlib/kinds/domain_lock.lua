@@ -1,0 +1,48 @@
+-- Lease "domain-lock": one run per domain at a time, held as a file that names the run on each host.
+-- Arguments: host, uuid, run. Under /run, so that a reboot, which ends every run, also ends the lock.
+local lease = require "lease"
+local errors = require "errors"
+local script = require "script"
+
+-- noclobber is O_EXCL: of two runs that try at once, one gets it. The folder may be removed by the other's end.
+local take = [[
+umask 077
+for try in 1 2 3 4 5; do
+  mkdir -p /run/drover/lock
+  if (set -C; printf %s "$2" > "/run/drover/lock/$1") 2>/dev/null; then exit 0; fi
+  [ -e "/run/drover/lock/$1" ] && { cat "/run/drover/lock/$1"; exit 3; }
+done
+exit 1]]
+
+local give_back = [[
+[ "$(cat "/run/drover/lock/$1" 2>/dev/null)" = "$2" ] && rm -f "/run/drover/lock/$1"
+rmdir /run/drover/lock /run/drover 2>/dev/null
+exit 0]]
+
+local look = [[cat "/run/drover/lock/$1" 2>/dev/null; exit 0]]
+
+return lease.kind {
+  name = "domain-lock",
+  verified_by_grant = true,
+  describe = function(a)
+    return { host = a.host, text = "lock the domain for this run", lines = { "/run/drover/lock/" .. a.uuid } }
+  end,
+  probe = function(a, env)
+    local holder = script.read(env:host(a.host), look, { a.uuid }).output
+    if holder == a.run then return "ours" end
+    -- Another run's lock is found by grant, which names that run.
+    return "absent"
+  end,
+  grant = function(a, env)
+    local result = script.run(env:host(a.host), take, { a.uuid, a.run }, { check = false })
+    if result.exit_code == 0 then return {} end
+    if result.exit_code == 3 then
+      errors.raise { code = "DOMAIN_BUSY", host = a.host, where = false,
+        message = ("run %s is at work on this domain"):format(result.output),
+        hint = "if it is dead: drover recover, on the machine that started it" }
+    end
+    errors.raise { code = "LOCK_FAILED", host = a.host, where = false,
+      message = "cannot write /run/drover/lock: " .. result.errors }
+  end,
+  revoke = function(a, env) script.run(env:host(a.host), give_back, { a.uuid, a.run }) end,
+}

@@ -1,0 +1,30 @@
+-- Lease "firewall-opening": ports of a host, open for one source address and for a time.
+-- Arguments: host, from, ports { first, last }, protocol, timeout_s, mark.
+local lease = require "lease"
+
+local function rule(a)
+  return { from = a.from, ports = a.ports, protocol = a.protocol or "tcp", timeout_s = a.timeout_s, mark = a.mark }
+end
+
+-- The arguments, and what the firewall answered when it opened: which rule, where, whether it was there already.
+local function opened(a, result)
+  local description = rule(a)
+  for name, value in pairs(result or {}) do description[name] = value end
+  return description
+end
+
+return lease.kind {
+  name = "firewall-opening",
+  verified_by_grant = true,
+  describe = function(a)
+    return { host = a.host, text = ("open %d-%d/tcp for %s, for %d s"):format(a.ports.first, a.ports.last, a.from,
+      a.timeout_s) }
+  end,
+  probe = function(a, env, result)
+    if result and (result.already or result.backend == "none") then return "absent" end  -- not ours to close
+    local found = env:host(a.host).firewall:probe(opened(a, result))
+    return found == "present" and "foreign" or found
+  end,
+  grant = function(a, env) return env:host(a.host).firewall:allow(rule(a)) end,
+  revoke = function(a, env, result) env:host(a.host).firewall:revoke(opened(a, result)) end,
+}

@@ -1,0 +1,16 @@
+-- Lease "probe-file": an empty file with the run's name in a storage folder, to see whether another host sees it.
+-- Arguments: host, path.
+local lease = require "lease"
+local script = require "script"
+
+return lease.kind {
+  name = "probe-file",
+  verified_by_grant = true,
+  describe = function(a) return { host = a.host, text = "make the empty file " .. a.path } end,
+  probe = function(a, env)
+    local there = script.read(env:host(a.host), [[[ -e "$1" ] && echo yes || echo no]], { a.path }).output
+    return there:find("yes") and "ours" or "absent"
+  end,
+  grant = function(a, env) script.run(env:host(a.host), [[set -C; : > "$1"]], { a.path }) end,
+  revoke = function(a, env) script.run(env:host(a.host), [[rm -f -- "$1"]], { a.path }) end,
+}

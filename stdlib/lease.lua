@@ -1,0 +1,70 @@
+--- Kinds of leases and undo entries: named code with plain arguments, so that another process can finish a run.
+--
+-- A lease is temporary access or material (a key, an opening, a directory). Its kind gives
+--   describe(arguments)            what the plan shows: { host =, text =, lines = { ... } } or a list of these
+--   grant(arguments, env, secret)  makes it, and returns plain data; `secret` is never written down
+--   probe(arguments, env, result)  "ours", "absent" or "foreign" (there, but not made by this run)
+--   revoke(arguments, env, result) takes it away; called only when probe says "ours"
+--   planned(arguments)             what grant would return, while planning (optional)
+-- An undo entry's kind gives describe and undo(arguments, env); it must be harmless when its act never happened.
+-- env:host(name) is a connected host, env.run_id the run. Tested by tests/stdlib/lease_test.lua.
+local core = require "drover.core"
+local errors = require "errors"
+
+local lease = {}
+
+local kinds = {}
+
+local needed = { lease = { "name", "describe", "grant", "probe", "revoke" }, undo = { "name", "describe", "undo" } }
+
+local function register(type_name, definition)
+  for _, field in ipairs(needed[type_name]) do
+    if definition[field] == nil then
+      errors.raise { code = "BAD_KIND",
+        message = ("%s kind '%s' has no %s"):format(type_name, tostring(definition.name), field) }
+    end
+  end
+  definition.type = type_name
+  kinds[definition.name] = definition
+  return definition
+end
+
+--- Registers a kind of lease. A site playbook may register its own; the journal keeps the playbook's text.
+function lease.kind(definition) return register("lease", definition) end
+
+--- Registers a kind of undo.
+function lease.undo_kind(definition) return register("undo", definition) end
+
+--- The registered kind; stock ones are read from stdlib/kinds when first used. Raises NO_KIND.
+function lease.find(name)
+  if not kinds[name] and name:match("^[%l][%l%d-]*$") then
+    local module = "kinds." .. name:gsub("-", "_")
+    if require("files").list(core.stdlib .. "/kinds")[1] then
+      local ok, problem = core.pcall(require, module)
+      if not ok and not tostring(problem):find("no module '" .. module .. "'", 1, true) then error(problem, 0) end
+    end
+  end
+  if not kinds[name] then
+    local names = {}
+    for known in pairs(kinds) do names[#names + 1] = known end
+    local near = core.nearest(name, names)
+    errors.raise { code = "NO_KIND", message = ("there is no kind of lease or undo named '%s'"):format(name),
+      hint = near and ("did you mean '%s'?"):format(near) or "register it with lease.kind { ... } in the playbook" }
+  end
+  return kinds[name]
+end
+
+--- What a kind would do, as a list of { host, text, lines } for the plan.
+function lease.describe(kind, arguments)
+  local described = kind.describe(arguments)
+  if described.text then described = { described } end
+  return described
+end
+
+--- The first line of a description: the label of a step or of a journal entry.
+function lease.label(kind, arguments)
+  local first = lease.describe(kind, arguments)[1]
+  return first and (first.text .. (first.host and " on " .. first.host or "")) or kind.name
+end
+
+return lease

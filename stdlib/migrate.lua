@@ -1,0 +1,130 @@
+--- Moving a domain: the words of live-migrate and of site playbooks like it.
+--
+-- migrate.open(ctx, p) gives a move: both hosts, the domain, its disks. The other functions take that move.
+-- Parts: migrate/storage.lua (disks), channel.lua (how bytes travel), job.lua (the move itself), after.lua (what
+-- follows it). Tested by tests/stdlib/migrate_test.lua and tests/lab/live_migrate_test.
+local async = require "async"
+local errors = require "errors"
+local reconcile = require "reconcile"
+local storage = require "migrate.storage"
+local xml = require "xml"
+
+local migrate = {}
+
+--- The playbook's parameters that every move has, so that a site playbook can take them over.
+migrate.channels = { "ssh", "direct", "tls", "tunnel" }
+
+-- Both ends of the move at once: connections and facts of independent hosts are not waited for one by one.
+-- The capabilities hold the host's UUID, by which libvirt itself tells hosts apart.
+local function connect_both(ctx, p)
+  local both = async.parallel({ p.from, p.to }, function(name)
+    local one = ctx:host(name)
+    local reads = async.parallel({
+      function() return one:facts() end,
+      function() return xml.parse(one.virt:capabilities()) end,
+    }, function(read) return read() end)
+    return { host = one, capabilities = reads[2] }
+  end)
+  return both[1], both[2]
+end
+
+local function find_domain(source, p)
+  local domain = source.virt:find_domain(p.domain)
+  if domain then return domain end
+  local names = {}
+  for _, known in ipairs(source.virt:domains {}) do names[#names + 1] = known:name() end
+  local near = require("drover.core").nearest(p.domain, names)
+  errors.raise { code = "NO_DOMAIN", host = p.from, where = false,
+    message = ("%s has no domain '%s'"):format(source.name, p.domain),
+    hint = near and ("did you mean '%s'?"):format(near)
+      or #names > 0 and "it has: " .. table.concat(names, ", ", 1, math.min(#names, 10)) or "it has no domains at all" }
+end
+
+--- Connects to both hosts and reads the domain. Raises NO_DOMAIN, and what connecting raises.
+function migrate.open(ctx, p)
+  if ctx.move then return ctx.move end
+  local from, to = connect_both(ctx, p)
+  local source, destination = from.host, to.host
+  local move = { ctx = ctx, p = p, source = source, destination = destination, run_id = ctx.run_id,
+    capabilities = { source = from.capabilities, destination = to.capabilities } }
+  local uuid_of_host = "/capabilities/host/uuid"
+  move.same_host = from.capabilities:value(uuid_of_host) == to.capabilities:value(uuid_of_host)
+  move.domain = find_domain(source, p)
+  local reads = async.parallel({
+    function() return move.domain:state() end,
+    function() return move.domain:xml {} end,
+    function() return move.domain:is_persistent() end,
+    function() return move.domain:autostart() end,
+  }, function(read) return read() end)
+  move.state, move.live = reads[1], xml.parse(reads[2])
+  move.persistent, move.autostart = reads[3], reads[4]
+  move.name, move.uuid = move.domain:name(), move.domain:uuid()
+  move.inactive = move.persistent and xml.parse(move.domain:xml { inactive = true }) or nil
+  move.new_name = p.new_name ~= "" and p.new_name or move.name
+  move.disks = storage.disks(move)
+  move.from_address = source:address_for(destination)
+  move.to_address = p.migrate_address ~= "" and p.migrate_address or destination:address_for(source)
+  ctx.move = move
+  return move
+end
+
+--- One run per domain: the journal refuses a second one here, a lock file on both hosts one from elsewhere.
+function migrate.lock(move)
+  local ctx = move.ctx
+  ctx:about(move.uuid)
+  async.parallel({ move.source, move.destination }, function(one)
+    ctx:lease("domain-lock", { host = one.name, uuid = move.uuid, run = ctx.run_id })
+  end)
+end
+
+--- What must be the same after the move.
+function migrate.record(move)
+  local addresses = errors.catch({ "AGENT_UNRESPONSIVE", "OPERATION_INVALID", "UNSUPPORTED", "NO_AGENT" },
+    move.domain.addresses, move.domain, "agent")
+  move.before = { state = move.state.state, persistent = move.persistent, autostart = move.autostart,
+    addresses = addresses, agent = addresses ~= nil }
+  return move.before
+end
+
+--- Finds out which disks both hosts share, makes the others at the destination, and says what is done with each.
+migrate.prepare_disks = storage.prepare
+
+--- Opens the way for the bytes: the run's key, tunnel or firewall opening, each of them a lease.
+function migrate.open_channel(move) return require("migrate.channel").open(move) end
+
+--- Moves the domain, with live progress, the timeout and the convergence policy; then asks both hosts how it ended.
+-- Returns when the domain runs on the destination; raises what stopped it otherwise, after the hosts were asked.
+function migrate.go(move)
+  local job = require "migrate.job"
+  local ctx = move.ctx
+  ctx:undo("settle-domain", { source = move.source.name, destination = move.destination.name, uuid = move.uuid,
+    before = move.state.state })
+  job.describe(move)
+  if ctx.planning then return end
+  local problem = job.run(move)
+  local settled = async.shield(reconcile.settle, move.source, move.destination, move.uuid,
+    { before = move.state.state, wait = "30m" })
+  move.settled = settled
+  if settled.outcome == "moved" then
+    if problem then
+      ctx:warn(("libvirt reported an error, and the domain did move: %s"):format(errors.message(problem)))
+    end
+    return
+  end
+  if settled.outcome == "operator" then
+    problem = problem or errors.new { code = "NEEDS_OPERATOR", message = settled.text }
+    problem.needs_operator = true
+    problem.message = ("%s: %s"):format(settled.text, errors.message(problem))
+    problem.hint = settled.hint
+    error(problem, 0)
+  end
+  error(problem or errors.new { code = "NOT_MOVED", host = move.source.name,
+    message = ("libvirt reported no error, but %s"):format(settled.text) }, 0)
+end
+
+-- What follows the move (migrate/after.lua).
+for _, name in ipairs { "undefine_source", "carry_autostart", "verify", "summarise" } do
+  migrate[name] = function(move) return require("migrate.after")[name](move) end
+end
+
+return migrate

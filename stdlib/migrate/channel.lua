@@ -1,0 +1,187 @@
+--- How the bytes of a move travel, and the access that this takes: key, tunnel, port. Each is a lease.
+--
+-- ssh     one ssh connection from source to destination carries libvirt's control, memory and disks, over forwarded
+--         UNIX sockets: encrypted, port 22 only, no firewall is touched
+-- direct  memory and disks over plain TCP, to one reserved port each, opened for the source's address
+-- tls     like direct, inside QEMU's TLS; the hosts' certificates must be there
+-- tunnel  inside libvirt's own connection; cannot carry disks or post-copy
+-- Peer-to-peer needs a way for the source's daemon to the destination's: the same ssh connection, whatever the channel.
+-- Tested by tests/stdlib/migrate_channel_test.lua and the lab's tests.
+local async = require "async"
+local errors = require "errors"
+local script = require "script"
+local storage = require "migrate.storage"
+
+local channel = {}
+
+-- The key and the tunnel outlive the longest move that is allowed, and little more.
+local spare_s = 600
+
+-- The port is the one by which drover itself came, or the first that sshd is configured for.
+local ssh_server = [[
+port=${SSH_CONNECTION##* }
+echo "port ${port:-$(sshd -T 2>/dev/null | sed -n '0,/^port /s/^port //p')}"
+sshd -T 2>/dev/null | sed -n 's/^hostkey //p' | while read -r f; do cat "$f.pub" 2>/dev/null; done | grep . ||
+cat /etc/ssh/ssh_host_*_key.pub]]
+
+-- The destination's ssh server: its port, and its host keys as known_hosts lines, read over the connection that drover
+-- itself verified.
+local function read_ssh_server(destination, address)
+  local text = script.read(destination, ssh_server).output
+  local port = tonumber(text:match("^port (%d+)")) or 22
+  local name = port == 22 and address or ("[%s]:%d"):format(address, port)
+  local lines = {}
+  for kind, key in text:gmatch("\n([%w@.-]+) ([%w+/=]+)[^\n]*") do
+    lines[#lines + 1] = ("%s %s %s"):format(name, kind, key)
+  end
+  return port, table.concat(lines, "\n") .. "\n"
+end
+
+local libvirt_socket = [[
+for s in /run/libvirt/libvirt-sock /run/libvirt/virtqemud-sock /var/run/libvirt/libvirt-sock; do
+  [ -S "$s" ] && { echo "$s"; exit 0; }
+done; exit 1]]
+
+-- "64055:994", the user that QEMU runs as, from the capabilities; "" when libvirt does not say.
+local function qemu_user(capabilities)
+  local label = capabilities:value("/capabilities/host/secmodel[model='dac']/baselabel")
+  local uid, gid = (label or ""):match("^%+(%d+):%+(%d+)$")
+  return uid and uid .. ":" .. gid or ""
+end
+
+local function limit_s(move) return move.p.timeout // 1000 + spare_s end
+
+-- Whether an ssh connection from source to destination is needed at all.
+local function needs_ssh(move) return move.p.channel == "ssh" or move.p.mode == "p2p" end
+
+local function make_key(move)
+  local ctx, p = move.ctx, move.p
+  if ctx.planning then return nil, "ssh-ed25519 (made when the run starts)" end
+  local key_pair = ssh.generate_key { type = p.key, comment = ctx.mark }
+  return key_pair, key_pair:public_line()
+end
+
+local function sockets(move, there)
+  local here = "/run/drover/" .. move.run_id .. "/sockets"
+  local list = {}
+  if move.p.mode == "p2p" then
+    list[#list + 1] = { here = here .. "/libvirt",
+      there = script.read(move.destination, libvirt_socket).output:match("%S+") or "/run/libvirt/libvirt-sock" }
+  end
+  if move.p.channel == "ssh" then
+    list[#list + 1] = { here = here .. "/memory", there = there .. "/memory" }
+    if #storage.copied(move) > 0 then list[#list + 1] = { here = here .. "/disks", there = there .. "/disks" } end
+  end
+  return list
+end
+
+local function open_ssh(move)
+  local ctx, source, destination = move.ctx, move.source, move.destination
+  local run = ctx.run_id
+  async.parallel({ source, destination }, function(one)
+    if one == source or move.p.channel == "ssh" then
+      local capabilities = move.capabilities[one == source and "source" or "destination"]
+      ctx:lease("run-directory", { host = one.name, run = run, qemu_user = qemu_user(capabilities) })
+    end
+  end)
+  local user = destination:facts().user or "root"
+  local port, known_hosts = read_ssh_server(destination, move.to_address)
+  local key_pair, public_line = make_key(move)
+  ctx:lease("private-key", { host = source.name, run = run, known_hosts = known_hosts }, key_pair)
+  ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
+    command = "/bin/false", port_forwarding = true, mark = ctx.mark,
+    expires_at_s = async.wall_ms() // 1000 + limit_s(move) })
+  ctx:connection { from = source.name, to = destination.name, port = port, encrypted = true,
+    purpose = move.p.channel == "ssh" and "ssh: libvirt's control, memory and disks" or "ssh: libvirt's control" }
+  ctx:lease("tunnel", { host = source.name, run = run, address = move.to_address, port = port, user = user,
+    limit_s = limit_s(move), sockets = sockets(move, "/run/drover/" .. run .. "/sockets") })
+end
+
+local free_port = [[
+ss -Hltn "sport = :$1" 2>/dev/null | grep -q . && exit 1
+exit 0]]
+
+-- A port of libvirt's migration range that nobody listens on.
+local function choose_ports(move, count)
+  local chosen = {}
+  local first = move.p.port or 49152
+  local last = move.p.port and move.p.port + count - 1 or 49215
+  for port = first, last do
+    local free = script.read(move.destination, free_port, { port }, { check = false }).exit_code == 0
+    if free then chosen[#chosen + 1] = port end
+    if move.p.port and not free then
+      errors.raise { code = "PORT_BUSY", host = move.destination.name, where = false,
+        message = ("port %d is taken"):format(port), hint = "leave --port out, and drover finds a free one" }
+    end
+    if #chosen == count then return chosen end
+  end
+  errors.raise { code = "PORT_BUSY", host = move.destination.name, where = false,
+    message = "no free port between 49152 and 49215" }
+end
+
+-- A closed port that a packet reaches says so at once; one behind a firewall stays silent or is forbidden.
+local reach = [[
+command -v timeout >/dev/null && command -v bash >/dev/null || exit 9
+out=$(timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>&1) && exit 0
+case "$out" in *refused*) exit 0;; esac
+echo "$out" | tail -n 1 >&2; exit 1]]
+
+local function prove_reach(move, port)
+  local result = script.read(move.source, reach, { move.to_address, port }, { check = false })
+  if result.exit_code == 0 then return end
+  if result.exit_code == 9 then
+    move.ctx:warn("whether the port is reached was not tried: " .. move.source.name .. " has no bash")
+    return
+  end
+  errors.raise { code = "PORT_UNREACHABLE", host = move.source.name, where = false,
+    message = ("%s does not reach port %d of %s: %s"):format(move.source.name, port, move.to_address,
+      (result.errors:match("([^\n:]+)%s*$") or "no answer"):gsub("%s+$", "")),
+    hint = "a firewall between the hosts is in the way; --channel ssh needs only port 22" }
+end
+
+local function open_ports(move)
+  local ctx = move.ctx
+  local copies = #storage.copied(move) > 0
+  local ports = choose_ports(move, copies and 2 or 1)
+  move.memory_port, move.disks_port = ports[1], ports[2]
+  ctx:lease("firewall-opening", { host = move.destination.name, from = move.from_address, protocol = "tcp",
+    ports = { first = ports[1], last = ports[#ports] }, timeout_s = limit_s(move), mark = ctx.mark })
+  local encrypted = move.p.channel == "tls"
+  ctx:connection { from = move.source.name, to = move.destination.name, port = ports[1], encrypted = encrypted,
+    purpose = "memory" }
+  if copies then
+    ctx:connection { from = move.source.name, to = move.destination.name, port = ports[2], encrypted = encrypted,
+      purpose = "disks" }
+  end
+  if ctx.planning then return end
+  for _, port in ipairs(ports) do prove_reach(move, port) end
+end
+
+--- The port of the destination's ssh server.
+function channel.ssh_port(move) return (read_ssh_server(move.destination, move.to_address)) end
+
+--- Opens the channel that the parameters ask for.
+function channel.open(move)
+  if needs_ssh(move) and move.p.key ~= "none" then open_ssh(move) end
+  if move.p.channel == "direct" or move.p.channel == "tls" then open_ports(move) end
+end
+
+local function bracketed(address) return address:find(":") and "[" .. address .. "]" or address end
+
+--- The URI by which the source's daemon reaches the destination's, in peer-to-peer mode.
+function channel.peer_uri(move)
+  return ("qemu+unix:///system?socket=/run/drover/%s/sockets/libvirt"):format(move.run_id)
+end
+
+--- The migration URIs: memory, and disks where they are copied over a socket; and the disks' port.
+function channel.uris(move)
+  local there = "unix:///run/drover/" .. move.run_id .. "/sockets"
+  if move.p.channel == "ssh" then
+    return { uri = there .. "/memory", disks_uri = #storage.copied(move) > 0 and there .. "/disks" or nil }
+  elseif move.p.channel == "tunnel" then
+    return {}
+  end
+  return { uri = ("tcp://%s:%d"):format(bracketed(move.to_address), move.memory_port), disks_port = move.disks_port }
+end
+
+return channel

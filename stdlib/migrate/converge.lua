@@ -1,0 +1,60 @@
+--- Convergence policies: what to do, stall by stall, when a move makes no progress. Data first, so that a site can
+-- write its own. The shipped ones follow oVirt's [ovirt-engine 0000_config.sql, MigrationPolicies].
+-- Tested by tests/stdlib/converge_test.lua.
+local converge = {}
+
+-- stalls: how many iterations in a row left more memory than the best one before. The first matching row acts, once.
+converge.policies = {
+  ["minimal-downtime"] = {
+    { stalls = 1, action = "downtime", downtime_ms = 150 },
+    { stalls = 2, action = "downtime", downtime_ms = 200 },
+    { stalls = 3, action = "downtime", downtime_ms = 300 },
+    { stalls = 4, action = "downtime", downtime_ms = 400 },
+    { stalls = 6, action = "downtime", downtime_ms = 500 },
+    { stalls = 10, action = "abort", reason = "it did not converge with a downtime of 500 ms" },
+  },
+  ["suspend-workload"] = {
+    { stalls = 1, action = "downtime", downtime_ms = 150 },
+    { stalls = 2, action = "downtime", downtime_ms = 300 },
+    { stalls = 3, action = "downtime", downtime_ms = 500 },
+    { stalls = 5, action = "suspend" },
+  },
+  ["post-copy"] = {
+    { stalls = 1, action = "downtime", downtime_ms = 150 },
+    { stalls = 2, action = "downtime", downtime_ms = 300 },
+    { stalls = 4, action = "post-copy" },
+  },
+  none = {},
+}
+
+local follower = {}
+follower.__index = follower
+
+--- Follows the iterations of a job under a policy: a name of converge.policies, or such a list.
+function converge.follow(policy)
+  local rows = type(policy) == "table" and policy or converge.policies[policy] or {}
+  return setmetatable({ rows = rows, stalls = 0, done = 0 }, follower)
+end
+
+--- Takes the job's statistics; gives the row to act on now, or nil.
+function follower:next(statistics)
+  local iteration = statistics.memory_iteration
+  local remaining_bytes = statistics.memory_remaining_bytes
+  if not iteration or not remaining_bytes or iteration == self.iteration then return nil end
+  self.iteration = iteration
+  if iteration < 2 then return nil end  -- the first pass copies everything; it cannot stall
+  if not self.least_bytes or remaining_bytes < self.least_bytes then
+    self.least_bytes = remaining_bytes
+    return nil
+  end
+  self.stalls = self.stalls + 1
+  for index = self.done + 1, #self.rows do
+    local row = self.rows[index]
+    if self.stalls < row.stalls then return nil end
+    self.done = index
+    if self.stalls == row.stalls or index == #self.rows or self.stalls < self.rows[index + 1].stalls then return row end
+  end
+  return nil
+end
+
+return converge

@@ -1,0 +1,192 @@
+--- The move itself: libvirt's migration with its options, progress, timeout and convergence policy.
+-- Tested by tests/stdlib/migrate_job_test.lua and the lab's tests.
+local async = require "async"
+local channel = require "migrate.channel"
+local converge = require "migrate.converge"
+local core = require "drover.core"
+local errors = require "errors"
+local storage = require "migrate.storage"
+local xml = require "xml"
+
+local job = {}
+
+-- The definition that the destination gets, where parameters ask for another: new name, networks, empty drives.
+local function changed_xml(move, text)
+  local p = move.p
+  local document = xml.parse(text)
+  local changed = false
+  for old, new in pairs(p.network or {}) do
+    for _, attribute in ipairs { "network", "bridge" } do
+      for _, node in ipairs(document:find_all("/domain/devices/interface/source[@" .. attribute .. "=$old]",
+        { old = old })) do
+        node:set_attribute(attribute, new)
+        changed = true
+      end
+    end
+  end
+  if p.cdrom == "eject" then
+    for _, node in ipairs(document:find_all("/domain/devices/disk[@device='cdrom']/source")) do
+      node:remove()
+      changed = true
+    end
+  end
+  return changed and document:to_text() or nil
+end
+
+--- libvirt's options for this move.
+function job.options(move)
+  local p = move.p
+  local copied = storage.copied(move)
+  local uris = channel.uris(move)
+  local options = {
+    live = true, change_protection = true, abort_on_error = true,
+    peer_to_peer = p.mode == "p2p" or nil, tunnelled = p.channel == "tunnel" or nil, tls = p.channel == "tls" or nil,
+    persist_destination = p.persistent or nil, paused = p.suspend or nil, unsafe = p.unsafe or nil,
+    auto_converge = p.auto_converge or nil, post_copy = p.post_copy or p.timeout_action == "post-copy" or nil,
+    uri = uris.uri, disks_uri = uris.disks_uri, disks_port = uris.disks_port,
+    destination_name = move.new_name ~= move.name and move.new_name or nil,
+    listen_address = p.listen_address ~= "" and p.listen_address or nil,
+    bandwidth_mibps = p.bandwidth > 0 and math.max(1, p.bandwidth // 1048576) or nil,
+  }
+  if #copied > 0 then
+    options.non_shared_disk = true
+    options.migrate_disks = copied
+  end
+  if p.parallel > 1 then
+    options.parallel = true
+    options.parallel_connections = p.parallel
+  end
+  if p.compression ~= "none" then
+    options.compressed = true
+    options.compression = { p.compression }
+  end
+  options.destination_xml = changed_xml(move, move.domain:xml { migratable = true })
+  if move.inactive and p.persistent then
+    options.persistent_xml = changed_xml(move, move.domain:xml { inactive = true })
+  end
+  return options
+end
+
+--- Adds the move to the plan.
+function job.describe(move)
+  if not move.ctx.planning then return end
+  move.memory_port = move.memory_port or 49152
+  local names = {}
+  for name, value in pairs(job.options(move)) do
+    if value == true then
+      names[#names + 1] = name
+    elseif name ~= "destination_xml" and name ~= "persistent_xml" then
+      names[#names + 1] = name .. "=" .. (type(value) == "table" and table.concat(value, ",") or tostring(value))
+    end
+  end
+  table.sort(names)
+  local lines = { table.concat(names, " ") }
+  local changed = job.options(move).destination_xml
+  if changed then
+    for line in xml.format_diff(xml.diff(move.domain:xml { migratable = true }, changed)):gmatch("[^\n]+") do
+      lines[#lines + 1] = line
+    end
+  end
+  move.ctx.plan:add { host = move.source.name, text = "move " .. move.name .. " to " .. move.destination.name,
+    lines = lines }
+end
+
+local function progress_fields(statistics)
+  local remaining_bytes = (statistics.memory_remaining_bytes or 0) + (statistics.disk_remaining_bytes or 0)
+  local total_bytes = (statistics.memory_total_bytes or 0) + (statistics.disk_total_bytes or 0)
+  local rate_bytes_s = (statistics.memory_rate_bytes_s or 0) + (statistics.disk_rate_bytes_s or 0)
+  local dirty_bytes_s = statistics.memory_dirty_rate_pages_s and
+    statistics.memory_dirty_rate_pages_s * (statistics.memory_page_size_bytes or 4096) or nil
+  local fields = { remaining_bytes = remaining_bytes, total_bytes = total_bytes,
+    iteration = statistics.memory_iteration, elapsed_ms = statistics.time_elapsed_ms }
+  if rate_bytes_s > 0 then
+    fields.rate_bytes_s = rate_bytes_s
+    local gain = rate_bytes_s - (dirty_bytes_s or 0)
+    if gain > 0 then fields.estimate_ms = remaining_bytes * 1000 // gain end
+  end
+  if dirty_bytes_s and dirty_bytes_s > 0 then fields.dirty_bytes_s = dirty_bytes_s end
+  return fields
+end
+
+job.progress_fields = progress_fields
+
+-- What a policy, or the timeout, may do to a move that does not end.
+local actions = {
+  downtime = function(move, step)
+    move.ctx:warn(("the move does not converge: downtime of up to %d ms is allowed"):format(step.downtime_ms))
+    move.domain:set_migrate_max_downtime_ms(step.downtime_ms)
+  end,
+  suspend = function(move)
+    move.ctx:warn("the move does not converge: the domain is paused until it is over")
+    move.domain:suspend()
+  end,
+  ["post-copy"] = function(move)
+    move.ctx:warn("the move does not converge: switching to post-copy",
+      "from here on a broken link stops the guest until it is back")
+    move.domain:start_post_copy()
+  end,
+  abort = function(move, step)
+    move.gave_up = step.reason
+    move.domain:abort_job {}
+  end,
+}
+
+local function apply(move, step)
+  -- The move may have ended between the look and the act; that is no failure of the move.
+  local ok, problem = core.pcall(actions[step.action], move, step)
+  if not ok and core.is_cancellation(problem) then error(problem, 0) end
+end
+
+-- Looks at the job until it is over; shows it, and acts on the timeout and the policy.
+local function watch(move)
+  local p = move.p
+  local started_ms = async.monotonic_ms()
+  local follower = converge.follow(p.policy)
+  local timed_out = false
+  if p.downtime > 0 then apply(move, { action = "downtime_quiet", downtime_ms = p.downtime }) end
+  while true do
+    async.sleep("200ms")
+    local statistics = errors.catch({ "OPERATION_INVALID", "NO_DOMAIN" }, move.domain.job, move.domain)
+    if statistics and statistics.type ~= "none" then
+      move.last_statistics = statistics
+      move.ctx:progress("move " .. move.name, progress_fields(statistics))
+      local step = follower:next(statistics)
+      if step then apply(move, step) end
+      if not timed_out and async.monotonic_ms() - started_ms > p.timeout then
+        timed_out = true
+        apply(move, { action = p.timeout_action, reason = "it took longer than --timeout allows" })
+      end
+    end
+  end
+end
+
+actions.downtime_quiet = function(move, step)
+  -- QEMU takes the limit once the job is there.
+  async.poll("5s", 20, function()
+    return (core.pcall(move.domain.set_migrate_max_downtime_ms, move.domain, step.downtime_ms))
+  end)
+end
+
+--- Runs the move to its end. Gives the error that libvirt reported, or nil; who has the domain is asked afterwards.
+-- A cancellation (Ctrl-C) aborts the job and waits for its end.
+function job.run(move)
+  local options = job.options(move)
+  local started_ms = async.monotonic_ms()
+  local watcher = async.spawn(watch, move)
+  local ok, result = core.pcall(function()
+    if move.p.mode == "p2p" then return move.domain:migrate_to_uri(channel.peer_uri(move), options) end
+    return move.domain:migrate(move.destination.virt, options)
+  end)
+  move.elapsed_ms = async.monotonic_ms() - started_ms
+  watcher:cancel()
+  core.pcall(async.await, watcher)
+  if ok then return nil end
+  local problem = errors.wrap(result)
+  if move.gave_up and not core.is_cancellation(problem) then
+    problem.message = "the move was given up, " .. move.gave_up
+    problem.hint = "more --bandwidth, --auto-converge, --post-copy or a longer --downtime let it converge"
+  end
+  return problem
+end
+
+return job

@@ -1,0 +1,177 @@
+--- The disks of a move: which there are, which both hosts share, and making the others at the destination.
+-- Shared or not is found by experiment: a file made on one host, looked for on the other.
+-- Tested by tests/stdlib/migrate_storage_test.lua and the lab's tests.
+local errors = require "errors"
+local script = require "script"
+local xml = require "xml"
+
+local storage = {}
+
+local source_attributes = { file = "file", block = "dev" }
+
+--- The disks of the live definition: a list of { target, device, type, path, format, cache, readonly, shareable,
+-- transient, backing = { paths }, node }. path is nil for an empty drive and for network disks.
+function storage.disks(move)
+  local list = {}
+  for _, node in ipairs(move.live:find_all("/domain/devices/disk")) do
+    local kind = node:attribute("type")
+    local backing = {}
+    for _, file in ipairs(node:find_all("backingStore//source")) do
+      backing[#backing + 1] = file:attribute("file") or file:attribute("dev")
+    end
+    list[#list + 1] = {
+      target = node:value("target/@dev"), device = node:attribute("device") or "disk", type = kind,
+      path = (kind == "file" or kind == "block") and node:value("source/@" .. source_attributes[kind]) or nil,
+      has_source = node:find("source") ~= nil,
+      format = node:value("driver/@type") or "raw", cache = node:value("driver/@cache"),
+      readonly = node:find("readonly") ~= nil, shareable = node:find("shareable") ~= nil,
+      transient = node:find("transient") ~= nil, backing = backing, node = node,
+    }
+  end
+  return list
+end
+
+--- Whether a disk holds data that the guest writes, and so must be shared or copied.
+function storage.is_writable(disk)
+  return disk.device ~= "cdrom" and disk.device ~= "floppy" and disk.has_source and not disk.readonly
+end
+
+local function folder_of(path) return path:match("^(.*)/[^/]*$") ~= "" and path:match("^(.*)/[^/]*$") or "/" end
+
+local kind_of_folder = [[for d in "$@"; do stat -f -c %T -- "$d" 2>/dev/null || echo absent; done]]
+
+local network_file_systems = { nfs = true, fuseblk = false, fuse = true, ceph = true, smb2 = true, cifs = true,
+  gfs = true, ["gfs/gfs2"] = true, gfs2 = true, ocfs2 = true, gpfs = true, lustre = true, ["glusterfs"] = true }
+
+--- The file system of each folder on a host: { [folder] = "ext2/ext3", ... }.
+local function file_systems(one, folders)
+  if #folders == 0 then return {} end
+  local kinds, index = {}, 0
+  for line in script.read(one, kind_of_folder, folders).output:gmatch("[^\n]+") do
+    index = index + 1
+    kinds[folders[index]] = line
+  end
+  return kinds
+end
+
+--- The folders of the writable file disks, each once.
+function storage.folders(move)
+  local folders, seen = {}, {}
+  for _, disk in ipairs(move.disks) do
+    local folder = disk.type == "file" and storage.is_writable(disk) and folder_of(disk.path)
+    if folder and not seen[folder] then
+      seen[folder] = true
+      folders[#folders + 1] = folder
+    end
+  end
+  return folders
+end
+
+--- What can be said of each folder by reading alone: "shared", "local" or "unknown". For check and plan; the run
+-- makes the experiment.
+function storage.guess(move)
+  local folders = storage.folders(move)
+  local here, there = file_systems(move.source, folders), file_systems(move.destination, folders)
+  local guesses = {}
+  for _, folder in ipairs(folders) do
+    local networked = network_file_systems[here[folder]] and network_file_systems[there[folder]]
+    guesses[folder] = networked and "shared" or "local"
+  end
+  return guesses
+end
+
+local is_there = [[[ -e "$1" ] && echo yes || echo no]]
+
+-- The experiment: a file with the run's name, made on the source, looked for on the destination.
+local function experiment(move, folder)
+  local path = folder .. "/.drover-" .. move.run_id
+  move.ctx:lease("probe-file", { host = move.source.name, path = path })
+  return script.read(move.destination, is_there, { path }).output:find("yes") ~= nil
+end
+
+local function wanted_copy(move, disk)
+  local wanted = move.p.copy_disks
+  if not wanted or #wanted == 0 then return nil end
+  for _, target in ipairs(wanted) do
+    if target == disk.target then return true end
+  end
+  return false
+end
+
+--- Decides for every disk: disk.action = "shared", "copy" or "skip". Needs no change while planning.
+function storage.decide(move)
+  local guesses = storage.guess(move)
+  local known = {}
+  for _, disk in ipairs(move.disks) do
+    if not storage.is_writable(disk) then
+      disk.action = "skip"
+    elseif move.p.storage ~= "auto" then
+      disk.action = move.p.storage
+    elseif disk.type ~= "file" then
+      disk.action = "shared"  -- block and network disks: libvirt and the other host's devices decide (preflight)
+    else
+      local folder = folder_of(disk.path)
+      if known[folder] == nil then
+        if move.ctx.planning or not move.ctx.store then
+          known[folder] = guesses[folder] == "shared"
+        else
+          known[folder] = experiment(move, folder)
+        end
+      end
+      disk.action = known[folder] and "shared" or "copy"
+    end
+    if disk.action ~= "skip" and wanted_copy(move, disk) then disk.action = "copy" end
+  end
+end
+
+--- Targets of the disks to copy.
+function storage.copied(move)
+  local targets = {}
+  for _, disk in ipairs(move.disks) do
+    if disk.action == "copy" then targets[#targets + 1] = disk.target end
+  end
+  return targets
+end
+
+local function volume_xml(disk, capacity_bytes)
+  return xml.build { "volume",
+    { "name", disk.path:match("[^/]+$") },
+    { "capacity", tostring(capacity_bytes), unit = "bytes" },
+    { "allocation", "0", unit = "bytes" },
+    { "target", { "path", disk.path }, { "format", type = disk.format } },
+  }:to_text()
+end
+
+-- A volume of the same virtual size, made by this run, so that the run may also delete it.
+local function make_volume(move, disk)
+  local destination, ctx = move.destination, move.ctx
+  local capacity_bytes = move.domain:block_info(disk.target).capacity_bytes
+  disk.capacity_bytes = capacity_bytes
+  if ctx.planning then
+    ctx.plan:add { host = destination.name,
+      text = ("make %s, %s, %s"):format(disk.path, disk.format, units.format_size(capacity_bytes)) }
+    return
+  end
+  local existing = destination.virt:volume_of_path(disk.path)
+  if existing then
+    errors.raise { code = "VOLUME_EXISTS", host = destination.name, where = false,
+      message = disk.path .. " is there already",
+      hint = "remove it, or say --storage shared if it is the same storage" }
+  end
+  local pool = destination.virt:pool_of_path(folder_of(disk.path))
+  ctx:undo("created-volume", { host = destination.name, other_host = move.source.name, path = disk.path,
+    source_path = disk.path, run = move.run_id })
+  pool:create_volume(volume_xml(disk, capacity_bytes))
+end
+
+--- Decides for each disk, and makes those that are copied at the destination.
+function storage.prepare(move)
+  storage.decide(move)
+  for _, disk in ipairs(move.disks) do
+    if disk.action == "copy" then make_volume(move, disk) end
+  end
+end
+
+storage.folder_of = folder_of
+
+return storage

@@ -1,0 +1,290 @@
+--- The parameters of a playbook: one list is the source of parsing, validation, help and completion.
+-- A declaration is { "name", "type", doc = , default = , choices = , of = , complete = , required = }.
+-- Tested by tests/stdlib/params_test.lua.
+local core = require "drover.core"
+local errors = require "errors"
+local units = require "units"
+
+local params = {}
+
+local function bad(declaration, value, expected, hint)
+  errors.raise { domain = "usage", code = "BAD_PARAMETER", where = false, hint = hint,
+    message = ("--%s: '%s' is not %s"):format(declaration[1], tostring(value), expected) }
+end
+
+local function integer_in(declaration, text, least, most, what)
+  local number = type(text) == "number" and text or (tostring(text):match("^%-?%d+$") and tonumber(text))
+  number = number and math.tointeger(number)
+  if not number or number < least or number > most then
+    bad(declaration, text, ("%s from %d to %d"):format(what, least, most))
+  end
+  return number
+end
+
+local function unit(declaration, text, convert, what, example)
+  local ok, value = core.pcall(convert, text)
+  if not ok then bad(declaration, text, what, "write it like " .. example) end
+  return value
+end
+
+-- Each type: article and noun for messages, the word in help, and how text becomes a value.
+local types = {}
+
+local function define(name, word, parse) types[name] = { word = word, parse = parse } end
+
+define("text", "TEXT", function(_, text) return tostring(text) end)
+
+define("name", "NAME", function(declaration, text)
+  if text == "" or text:find("[%c/]") then bad(declaration, text, "a name") end
+  return text
+end)
+
+define("host", "HOST", function(declaration, text)
+  -- A host that looks like an option would become one of ssh's.
+  if text == "" or text:find("^%-") or text:find("[%s%c]") then
+    bad(declaration, text, "a host", "write it as name, user@name:port, or an entry of hosts.lua")
+  end
+  return text
+end)
+
+define("uri", "URI", function(declaration, text)
+  if not text:find("^[%a][%w+.-]*:") then bad(declaration, text, "a URI") end
+  return text
+end)
+
+define("path", "PATH", function(declaration, text)
+  if text == "" or text:find("%z") then bad(declaration, text, "a path") end
+  return text
+end)
+
+define("port", "PORT", function(declaration, text) return integer_in(declaration, text, 1, 65535, "a port") end)
+
+define("ports", "FIRST-LAST", function(declaration, text)
+  local first, last = tostring(text):match("^(%d+)%-(%d+)$")
+  if not first then first, last = text, text end
+  local range = { first = integer_in(declaration, first, 1, 65535, "a port"),
+    last = integer_in(declaration, last, 1, 65535, "a port") }
+  if range.first > range.last then bad(declaration, text, "a range of ports", "the first is above the last") end
+  return range
+end)
+
+define("size", "SIZE", function(declaration, text)
+  return unit(declaration, text, units.size_bytes, "a size", "12GiB or 500MiB")
+end)
+
+define("duration", "DURATION", function(declaration, text)
+  return unit(declaration, text, units.duration_ms, "a duration", "30s, 5m or 1h30m")
+end)
+
+define("percent", "PERCENT", function(declaration, text)
+  return integer_in(declaration, (tostring(text):gsub("%%$", "")), 0, 100, "a percentage")
+end)
+
+define("integer", "NUMBER", function(declaration, text)
+  return integer_in(declaration, text, declaration.least or math.mininteger, declaration.most or math.maxinteger,
+    "a whole number")
+end)
+
+local booleans = { ["true"] = true, yes = true, on = true, ["1"] = true,
+  ["false"] = false, no = false, off = false, ["0"] = false }
+
+define("boolean", "", function(declaration, text)
+  local value = booleans[tostring(text)]
+  if value == nil then bad(declaration, text, "yes or no") end
+  return value
+end)
+
+define("choice", "CHOICE", function(declaration, text)
+  for _, choice in ipairs(declaration.choices) do
+    if choice == text then return text end
+  end
+  local near = core.nearest(text, declaration.choices)
+  bad(declaration, text, "one of " .. table.concat(declaration.choices, ", "),
+    near and "did you mean '" .. near .. "'?" or nil)
+end)
+
+define("list", "A,B,...", function(declaration, text)
+  local values = {}
+  for item in tostring(text):gmatch("[^,]+") do
+    values[#values + 1] = types[declaration.of or "text"].parse(declaration, item)
+  end
+  return values
+end)
+
+define("map", "OLD=NEW,...", function(declaration, text)
+  local values = {}
+  for item in tostring(text):gmatch("[^,]+") do
+    local old, new = item:match("^([^=]+)=([^=]+)$")
+    if not old then bad(declaration, item, "a pair", "write it as old=new") end
+    values[old] = new
+  end
+  return values
+end)
+
+--- Checks a list of declarations; raises BAD_PLAYBOOK and names what is wrong.
+function params.check_declarations(declarations, where)
+  local seen = {}
+  for index, declaration in ipairs(declarations) do
+    local name, kind = declaration[1], declaration[2]
+    local function wrong(text)
+      errors.raise { code = "BAD_PLAYBOOK", where = false,
+        message = ("%s: parameter %s: %s"):format(where, name or index, text) }
+    end
+    if type(name) ~= "string" or not name:match("^%l[%l%d-]*$") then wrong("its name must be like 'max-memory'") end
+    if not types[kind] then
+      local names = {}
+      for known in pairs(types) do names[#names + 1] = known end
+      table.sort(names)
+      local near = core.nearest(tostring(kind), names)
+      wrong(("unknown type '%s'%s"):format(tostring(kind), near and "; did you mean '" .. near .. "'?" or
+        "; it knows " .. table.concat(names, ", ")))
+    end
+    if kind == "choice" and type(declaration.choices) ~= "table" then wrong("a choice needs choices = { ... }") end
+    if type(declaration.doc) ~= "string" or declaration.doc == "" then wrong("it has no doc") end
+    if seen[name] then wrong("declared twice") end
+    seen[name] = true
+    if declaration.default ~= nil and kind ~= "boolean" and type(declaration.default) == "string" then
+      local ok, problem = core.pcall(types[kind].parse, declaration, declaration.default)
+      if not ok then wrong("its default: " .. errors.message(problem)) end
+    end
+  end
+end
+
+--- The name that a playbook reads: "copy-disks" is p.copy_disks.
+function params.field(name) return (name:gsub("-", "_")) end
+
+local function find(declarations, name)
+  for _, declaration in ipairs(declarations) do
+    if declaration[1] == name then return declaration end
+  end
+end
+
+local function unknown(declarations, name, playbook_name)
+  local names = {}
+  for _, declaration in ipairs(declarations) do names[#names + 1] = declaration[1] end
+  local near = core.nearest(name, names)
+  errors.raise { domain = "usage", code = "UNKNOWN_PARAMETER", where = false,
+    message = ("%s has no parameter '--%s'"):format(playbook_name, name),
+    hint = near and ("did you mean '--%s'?"):format(near) or ("'drover show %s' lists them"):format(playbook_name) }
+end
+
+local function missing_value(declaration)
+  errors.raise { domain = "usage", code = "MISSING_VALUE", where = false,
+    message = ("--%s needs a value (%s)"):format(declaration[1], types[declaration[2]].word) }
+end
+
+-- A list or a map that is given twice adds up; anything else takes the last.
+local function set(values, declaration, value)
+  local field, kind = params.field(declaration[1]), declaration[2]
+  local before = values[field]
+  if kind == "list" and before then
+    table.move(value, 1, #value, #before + 1, before)
+  elseif kind == "map" and before then
+    for old, new in pairs(value) do before[old] = new end
+  else
+    values[field] = value
+  end
+end
+
+--- Values of command line words: --name value, --name=value, --flag, --no-flag.
+-- Defaults are filled in; what is missing, unknown or malformed raises an error of domain "usage".
+function params.parse(declarations, words, playbook_name)
+  local values, index = {}, 1
+  while index <= #words do
+    local word = words[index]
+    local name, value = word:match("^%-%-([^=]+)=(.*)$")
+    name = name or word:match("^%-%-(.+)$")
+    if not name then
+      errors.raise { domain = "usage", code = "UNEXPECTED_ARGUMENT", where = false,
+        message = ("'%s' stands alone; parameters are written --name value"):format(word),
+        hint = ("'drover show %s' lists them"):format(playbook_name) }
+    end
+    local declaration = find(declarations, name)
+    local negated = not declaration and name:match("^no%-(.+)$")
+    local switched_off = negated and find(declarations, negated)
+    if switched_off and switched_off[2] == "boolean" and not value then
+      set(values, switched_off, false)
+    elseif not declaration then
+      unknown(declarations, name, playbook_name)
+    elseif declaration[2] == "boolean" and not value then
+      set(values, declaration, true)
+    else
+      if not value then
+        index = index + 1
+        value = words[index]
+        if value == nil then missing_value(declaration) end
+      end
+      set(values, declaration, types[declaration[2]].parse(declaration, value))
+    end
+    index = index + 1
+  end
+  return params.complete(declarations, values, playbook_name)
+end
+
+--- Fills in defaults and names every required parameter that is missing, in one error.
+function params.complete(declarations, values, playbook_name)
+  local missing = {}
+  for _, declaration in ipairs(declarations) do
+    local field = params.field(declaration[1])
+    if values[field] == nil then
+      local default = declaration.default
+      if default == nil and declaration.required ~= false then
+        missing[#missing + 1] = "--" .. declaration[1]
+      elseif type(default) == "string" then
+        values[field] = types[declaration[2]].parse(declaration, default)
+      else
+        values[field] = default
+      end
+    end
+  end
+  if #missing > 0 then
+    errors.raise { domain = "usage", code = "MISSING_PARAMETER", where = false,
+      message = ("%s needs %s"):format(playbook_name, table.concat(missing, " and ")),
+      hint = ("'drover show %s' says what they mean"):format(playbook_name) }
+  end
+  return values
+end
+
+--- Lines of help for a list of declarations, for a terminal of that width.
+function params.help(declarations, width)
+  local lines, heads, widest = {}, {}, 0
+  for index, declaration in ipairs(declarations) do
+    local word = declaration[2] == "choice" and table.concat(declaration.choices, "|") or types[declaration[2]].word
+    heads[index] = "--" .. declaration[1] .. (word ~= "" and " " .. word or "")
+    widest = math.max(widest, #heads[index])
+  end
+  widest = math.min(widest, 30)
+  local room = math.max(30, (width or 100) - widest - 4)
+  for index, declaration in ipairs(declarations) do
+    local doc = declaration.doc
+    if declaration.default ~= nil then
+      local default = declaration.default
+      if default == true then default = "yes" elseif default == false then default = "no" end
+      if type(default) ~= "table" then doc = doc .. " [" .. tostring(default) .. "]" end
+    elseif declaration.required ~= false then
+      doc = doc .. " Required."
+    end
+    local head = heads[index]
+    local first = true
+    local line = ""
+    local function flush()
+      if first and #head > widest then
+        lines[#lines + 1] = "  " .. head
+        head = ""
+      end
+      lines[#lines + 1] = ("  %-" .. widest .. "s  %s"):format(first and head or "", line)
+      first, line = false, ""
+    end
+    for word in doc:gmatch("%S+") do
+      if #line > 0 and #line + 1 + #word > room then flush() end
+      line = #line > 0 and line .. " " .. word or word
+    end
+    flush()
+  end
+  return lines
+end
+
+--- Whether the parameter takes a value on the command line, and the words to offer for it.
+function params.takes_value(declaration) return declaration[2] ~= "boolean" end
+
+return params

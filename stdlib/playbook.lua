@@ -1,0 +1,116 @@
+--- Playbooks: what one is, where they are found, how one is loaded. Loading never touches a host.
+-- Tested by tests/stdlib/playbook_test.lua.
+local core = require "drover.core"
+local errors = require "errors"
+local params = require "params"
+
+local playbook = {}
+
+local marker = {}
+
+local fields = { name = "string", summary = "string", description = "string", params = "table", examples = "table",
+  check = "function", run = "function" }
+local required = { "name", "summary", "params", "run" }
+
+local function wrong(where, message, hint)
+  errors.raise { code = "BAD_PLAYBOOK", message = where .. ": " .. message, hint = hint, where = false }
+end
+
+local function define(definition)
+  local info = debug.getinfo(3, "S")
+  local where = info and info.short_src or "playbook"
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = name end
+  for name, value in pairs(definition) do
+    if not fields[name] then
+      local near = core.nearest(tostring(name), names)
+      wrong(where, ("unknown field '%s'"):format(tostring(name)), near and "did you mean '" .. near .. "'?" or nil)
+    elseif type(value) ~= fields[name] then
+      wrong(where, ("field '%s' must be a %s, not a %s"):format(name, fields[name], type(value)))
+    end
+  end
+  for _, name in ipairs(required) do
+    if definition[name] == nil then wrong(where, "field '" .. name .. "' is missing") end
+  end
+  params.check_declarations(definition.params, where)
+  return setmetatable(definition, { __index = marker })
+end
+
+--- Folders that hold playbooks, first wins: { path =, origin = }.
+function playbook.search_path(first)
+  local folders = {}
+  local function add(path, origin)
+    if path and path ~= "" then folders[#folders + 1] = { path = path, origin = origin } end
+  end
+  add(first, "--playbooks")
+  for path in (os.getenv("DROVER_PLAYBOOKS") or ""):gmatch("[^:]+") do add(path, "$DROVER_PLAYBOOKS") end
+  local home = os.getenv("HOME")
+  add(home and home .. "/.config/drover/playbooks", "yours")
+  add("/etc/drover/playbooks", "this machine's")
+  add(core.playbooks, "stock")
+  return folders
+end
+
+local function read_text(path)
+  local file <close>, problem = io.open(path, "rb")
+  if not file then return nil, problem end
+  return file:read("a")
+end
+
+--- Loads a file and gives its playbook with file = and text = added.
+function playbook.load_file(path)
+  local text, problem = read_text(path)
+  if not text then
+    errors.raise { domain = "usage", code = "NO_PLAYBOOK", message = "cannot read " .. problem, where = false }
+  end
+  require("files").refuse_unsafe(path)
+  return playbook.load_text(text, path)
+end
+
+--- Loads a playbook of its text, as recovery does with what the journal kept.
+function playbook.load_text(text, path)
+  local environment = setmetatable({}, { __index = _G })
+  local chunk = core.load_source(text, "@" .. path, environment)
+  local loaded = chunk(path)
+  if type(loaded) ~= "table" or getmetatable(loaded) == nil or getmetatable(loaded).__index ~= marker then
+    wrong(path, "it does not return a playbook", "the file must end in: return playbook { name = ..., ... }")
+  end
+  return { definition = loaded, file = path, text = text, name = loaded.name }
+end
+
+--- All playbooks of the search path: a list of { name, path, origin, overrides = path or nil }.
+function playbook.list(first)
+  local found, by_name = {}, {}
+  for _, folder in ipairs(playbook.search_path(first)) do
+    for _, file in ipairs(require("files").list(folder.path)) do
+      local name = file:match("^([%w][%w_-]*)%.lua$")
+      if name then
+        local entry = { name = name, path = folder.path .. "/" .. file, origin = folder.origin }
+        if not by_name[name] then
+          by_name[name] = entry
+          found[#found + 1] = entry
+        elseif not by_name[name].overrides then
+          by_name[name].overrides = entry.path
+        end
+      end
+    end
+  end
+  table.sort(found, function(left, right) return left.name < right.name end)
+  return found
+end
+
+--- The playbook of a name (from the search path) or of a path. Raises NO_PLAYBOOK with the nearest name.
+function playbook.load(name, first)
+  if name:find("/") or name:find("%.lua$") then return playbook.load_file(name) end
+  local names = {}
+  for _, entry in ipairs(playbook.list(first)) do
+    if entry.name == name then return playbook.load_file(entry.path) end
+    names[#names + 1] = entry.name
+  end
+  local near = core.nearest(name, names)
+  errors.raise { domain = "usage", code = "NO_PLAYBOOK", where = false,
+    message = ("there is no playbook '%s'"):format(name),
+    hint = near and ("did you mean '%s'?"):format(near) or "'drover list' lists them" }
+end
+
+return setmetatable(playbook, { __call = function(_, definition) return define(definition) end })

@@ -1,0 +1,82 @@
+-- Pre-flight: CPU, machine type, emulator, firmware at the destination.
+local errors = require "errors"
+local script = require "script"
+
+local function domain_facts(move)
+  return { emulator = move.live:value("/domain/devices/emulator"),
+    architecture = move.live:value("/domain/os/type/@arch"),
+    machine = move.live:value("/domain/os/type/@machine"), virtualization = move.live:value("/domain/@type") }
+end
+
+local is_there = [[for f in "$@"; do [ -e "$f" ] || echo "$f"; done; exit 0]]
+
+return {
+  { "the CPU", function(move)
+    local cpu = move.live:find("/domain/cpu")
+    if not cpu then return end
+    local mode = cpu:attribute("mode")
+    if mode == "host-passthrough" or mode == "maximum" then
+      local here = move.capabilities.source:find("/capabilities/host/cpu")
+      local there = move.capabilities.destination:find("/capabilities/host/cpu")
+      if here and there and here:value("model") ~= there:value("model") then
+        move.ctx:warn(("its CPU is the host's own (%s), and that is %s there and %s here"):format(mode,
+          tostring(there:value("model")), tostring(here:value("model"))),
+          "the guest may crash on an instruction that the other CPU lacks; a named CPU model is safe")
+      end
+      return
+    end
+    local facts = domain_facts(move)
+    local compared = errors.catch({ "UNSUPPORTED", "OPERATION_INVALID" }, function()
+      return move.destination.virt:compare_hypervisor_cpu(cpu:to_text(), facts)
+    end)
+    if compared ~= "incompatible" then return end
+    local _, problem = errors.catch("CPU_INCOMPATIBLE", function()
+      return move.destination.virt:compare_hypervisor_cpu(cpu:to_text(), { emulator = facts.emulator,
+        architecture = facts.architecture, machine = facts.machine, virtualization = facts.virtualization,
+        fail_incompatible = true })
+    end)
+    move.ctx:fault("its CPU does not fit: " .. (problem and errors.message(problem) or "features are missing there"),
+      "give the domain a CPU model that both hosts have", move.destination.name)
+  end },
+
+  { "emulator and machine type", function(move)
+    local facts = domain_facts(move)
+    local missing = script.read(move.destination, is_there, { facts.emulator }).output:match("[^\n]+")
+    if missing then
+      move.ctx:fault("the emulator " .. missing .. " is missing", "install QEMU there at the same path",
+        move.destination.name)
+      return
+    end
+    local _, problem = errors.catch({ "UNSUPPORTED", "OPERATION_INVALID", "BAD_ARGUMENT", "INVALID_ARGUMENT" },
+      move.destination.virt.domain_capabilities, move.destination.virt, facts)
+    if problem then
+      move.ctx:fault(("the destination does not know machine type %s: %s"):format(tostring(facts.machine),
+        errors.message(problem)), "it needs the same QEMU, or a newer one", move.destination.name)
+    end
+  end },
+
+  { "firmware", function(move)
+    local files = {}
+    for _, path in ipairs { "/domain/os/loader", "/domain/os/kernel", "/domain/os/initrd", "/domain/os/dtb" } do
+      files[#files + 1] = move.live:value(path)
+    end
+    if #files == 0 then return end
+    for file in script.read(move.destination, is_there, files).output:gmatch("[^\n]+") do
+      move.ctx:fault("the domain starts from " .. file .. ", which is missing",
+        "copy it to the same path, or install the firmware package", move.destination.name)
+    end
+  end },
+
+  { "vCPUs", function(move)
+    local wanted = tonumber(move.live:value("/domain/vcpu") or "1")
+    local most = errors.catch({ "UNSUPPORTED", "OPERATION_INVALID" }, move.destination.virt.max_vcpus,
+      move.destination.virt, move.live:value("/domain/@type"))
+    if most and wanted > most then
+      move.ctx:fault(("it has %d vCPUs, and %d is the most there"):format(wanted, most), nil, move.destination.name)
+    end
+    local cpus = move.destination:facts().cpu_count
+    if cpus and wanted > cpus then
+      move.ctx:warn(("it has %d vCPUs, and the destination %d CPUs"):format(wanted, cpus))
+    end
+  end },
+}

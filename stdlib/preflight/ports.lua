@@ -1,0 +1,55 @@
+-- Pre-flight: whether the source reaches the destination the way the move will: ssh for control, ports for the bytes.
+local script = require "script"
+
+local have = [[for p in "$@"; do command -v "$p" >/dev/null || echo "$p"; done; exit 0]]
+
+-- A TCP connection and the first bytes of the answer: "SSH-2.0-..." from an sshd.
+local ssh_banner = [[
+timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" && head -c 4 <&3' "$1" "$2" 2>&1; exit 0]]
+
+local migration_certificates = [[
+for d in /etc/pki/qemu /etc/pki/libvirt-migrate; do [ -r "$d/ca-cert.pem" ] && { echo "$d"; exit 0; }; done; exit 0]]
+
+return {
+  { "programs for the ssh connection", function(move)
+    if move.p.key == "none" or (move.p.mode ~= "p2p" and move.p.channel ~= "ssh") then return end
+    local missing = script.read(move.source, have, { "ssh", "timeout", "setsid", "pgrep" }).output:gsub("%s+", " ")
+    if missing ~= "" then
+      move.ctx:fault("missing there: " .. missing, "apt install openssh-client coreutils util-linux procps",
+        move.source.name)
+    end
+  end },
+
+  { "ssh from source to destination", function(move)
+    if move.p.key == "none" or (move.p.mode ~= "p2p" and move.p.channel ~= "ssh") then return end
+    local port = require("migrate.channel").ssh_port(move)
+    local said = script.read(move.source, ssh_banner, { move.to_address, port }).output
+    if not said:find("^SSH") then
+      move.ctx:fault(("%s does not reach ssh on %s port %d: %s"):format(move.source.name, move.to_address, port,
+        (said:match("([^:\n]+)%s*$") or "no answer"):gsub("^%s+", "")),
+        "name the address that the source can reach with --migrate-address", move.source.name)
+    end
+  end },
+
+  { "certificates for tls", function(move)
+    if move.p.channel ~= "tls" then return end
+    for _, one in ipairs { move.source, move.destination } do
+      if script.read(one, migration_certificates).output == "" then
+        move.ctx:fault("no certificates for encrypted migration in /etc/pki/qemu",
+          "see https://libvirt.org/kbase/tlscerts.html, or use --channel ssh, which needs none", one.name)
+      end
+    end
+  end },
+
+  { "the port", function(move)
+    if move.p.channel ~= "direct" and move.p.channel ~= "tls" then return end
+    -- Known back ends only: an opening that nobody can make or take back is no opening.
+    local _ = move.destination.firewall:backend()
+    if not move.p.port then return end
+    local taken = script.read(move.destination, [[ss -Hltn "sport = :$1"]], { move.p.port }, { check = false }).output
+    if taken ~= "" then
+      move.ctx:fault(("port %d is taken"):format(move.p.port), "leave --port out, and drover finds a free one",
+        move.destination.name)
+    end
+  end },
+}

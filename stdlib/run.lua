@@ -1,0 +1,117 @@
+--- Running a playbook: check, run, then take everything back. The one place that decides how a run ends.
+-- Tested by tests/stdlib/run_test.lua.
+local async = require "async"
+local context = require "context"
+local core = require "drover.core"
+local entries = require "entries"
+local errors = require "errors"
+local files = require "files"
+local journal = require "journal"
+local json = require "json"
+
+local run = {}
+
+--- A run's id: sortable by time, short enough to type, safe in a file name.
+function run.new_id() return os.date("!%Y%m%d-%H%M%S-") .. files.random_hex(2) end
+
+local function as_data(problem)
+  return { code = problem.code, message = problem.message, hint = rawget(problem, "hint"),
+    host = rawget(problem, "host"), step = rawget(problem, "step") }
+end
+
+-- Runs the playbook's check and raises all its faults as one error.
+local function check(ctx, loaded, values)
+  if loaded.definition.check then loaded.definition.check(ctx, values) end
+  ctx:stop_on_faults()
+end
+
+--- Only the checks; nothing is changed. Gives the context's warnings.
+function run.check(loaded, values, options)
+  local ctx = context.new { run_id = run.new_id(), screen = options.screen, verbose = options.verbose }
+  local ok, problem = core.xpcall(check, core.complete_error, ctx, loaded, values)
+  ctx:close()
+  if not ok then error(problem, 0) end
+  return ctx.warnings
+end
+
+--- The plan of a run: check for real, then run with changes recorded.
+function run.plan(loaded, values, options)
+  local plan = require("plan").new()
+  local ctx = context.new { run_id = run.new_id(), screen = options.screen, plan = plan, verbose = options.verbose }
+  local ok, problem = core.xpcall(function()
+    check(ctx, loaded, values)
+    plan:record(function() loaded.definition.run(ctx, values) end)
+  end, core.complete_error)
+  ctx:close()
+  if not ok then error(problem, 0) end
+  return plan, ctx.warnings
+end
+
+-- Takes back what the run has out: leases always, undo entries unless it ended well.
+local function take_back(ctx, undoing)
+  return entries.finish_all(ctx.store, ctx, undoing, function(entry, outcome, problem)
+    ctx.screen:event("ended", { kind = entry.kind, label = entry.label, outcome = outcome,
+      error = problem and errors.message(problem) })
+    ctx.store:add_event(ctx.run_id, "ended", json.encode { kind = entry.kind, label = entry.label,
+      outcome = outcome, error = problem and errors.message(problem) })
+    if problem then ctx:warn("not taken back: " .. entry.label .. ": " .. errors.message(problem)) end
+  end)
+end
+
+local function state_of(problem, left)
+  if not problem then return #left > 0 and "needs_operator" or "done" end
+  if #left > 0 or rawget(problem, "needs_operator") then return "needs_operator" end
+  return core.is_cancellation(problem) and "interrupted" or "failed"
+end
+
+-- Keeps the first error first; what went wrong while undoing is added to it.
+local function with_leftovers(problem, left, run_id)
+  if #left == 0 then return problem end
+  problem = problem or errors.new { code = "NOT_TAKEN_BACK",
+    message = "the work is done, but not everything that the run had out could be taken back" }
+  problem.suppressed = left
+  problem.exit_code = 3
+  problem.hint = (rawget(problem, "hint") and problem.hint .. "; " or "") .. "then: drover recover " .. run_id
+  return problem
+end
+
+--- Runs a playbook. options: screen, verbose, keep_on_failure, connect (for tests). Raises the error that ended it.
+function run.execute(loaded, values, options)
+  local store = journal.open(options.journal_path and { path = options.journal_path })
+  local id = run.new_id()
+  store:begin_run { id = id, playbook = loaded.name, playbook_file = loaded.file, playbook_text = loaded.text,
+    parameters = json.encode(values) }
+  local ctx = context.new { run_id = id, screen = options.screen, store = store, verbose = options.verbose,
+    connect = options.connect }
+  options.screen:event("run_began", { run = id, playbook = loaded.name })
+  local started_ms = async.monotonic_ms()
+  local ok, problem = core.xpcall(function()
+    check(ctx, loaded, values)
+    loaded.definition.run(ctx, values)
+  end, core.complete_error)
+  problem = not ok and problem or nil
+
+  return async.shield(function()
+    local left = {}
+    if problem and options.keep_on_failure and not core.is_cancellation(problem) then
+      store:set_run_kept(id)
+      ctx:warn("left as it is, as asked", "'drover undo " .. id .. "' takes it back")
+    else
+      left = take_back(ctx, problem ~= nil and not ctx.committed)
+    end
+    local state = state_of(problem, left)
+    problem = with_leftovers(problem, left, id)
+    if problem and rawget(problem, "needs_operator") then problem.exit_code = 3 end
+    store:end_run(id, state, problem and json.encode(as_data(problem)) or "")
+    options.screen:event("run_ended", { run = id, state = state, elapsed_ms = async.monotonic_ms() - started_ms })
+    ctx:close()
+    store:close()
+    if problem then
+      problem.run = id
+      error(problem, 0)
+    end
+    return ctx
+  end)
+end
+
+return run

@@ -1,0 +1,121 @@
+--- What a person, or a program with --json, sees of a run: one line per step, a live line while something moves.
+-- Tested by tests/transcripts and tests/stdlib/screen_test.lua.
+local async = require "async"
+local json = require "json"
+local terminal = require "terminal"
+local units = require "units"
+
+local screen = {}
+screen.__index = screen
+
+local colours = { good = "\27[32m", bad = "\27[31m", warn = "\27[33m", dim = "\27[2m", bold = "\27[1m", off = "\27[0m" }
+
+--- A screen for this process' output. mode: "json", "terminal" or "plain", found out without it.
+function screen.new(mode)
+  local live = terminal.is_terminal("stdout")
+  local no_color = os.getenv("NO_COLOR")
+  local self = { mode = mode or (live and "terminal" or "plain"), live_line = false, depth = 0 }
+  self.coloured = self.mode == "terminal" and not (no_color and no_color ~= "") and os.getenv("TERM") ~= "dumb"
+  return setmetatable(self, screen)
+end
+
+function screen:paint(style, text)
+  if not self.coloured then return text end
+  return colours[style] .. text .. colours.off
+end
+
+-- A live line is one that the next output replaces.
+function screen:clear_live()
+  if not self.live_line then return end
+  terminal.write("\r\27[K")
+  self.live_line = false
+end
+
+function screen:line(text)
+  self:clear_live()
+  terminal.write(text .. "\n")
+end
+
+--- One event a line, for programs.
+function screen:event(name, fields)
+  if self.mode ~= "json" then return end
+  local data = { event = name, at_ms = async.wall_ms() }
+  for key, value in pairs(fields or {}) do data[key] = value end
+  terminal.write(json.encode(data) .. "\n")
+end
+
+function screen:title(text, detail)
+  if self.mode == "json" then return end
+  self:line(self:paint("bold", text) .. (detail and "  " .. self:paint("dim", detail) or ""))
+end
+
+--- Shows that a step began; a terminal sees it at once, other readers when it ended.
+function screen:step_began(label)
+  self:event("step_began", { step = label })
+  self.depth = self.depth + 1
+  if self.mode == "terminal" and self.depth == 1 then
+    self:clear_live()
+    terminal.write("  " .. self:paint("dim", "..  " .. label))
+    self.live_line = true
+  end
+end
+
+function screen:step_ended(label, elapsed_ms, ok, problem)
+  self.depth = self.depth - 1
+  self:event("step_ended", { step = label, elapsed_ms = elapsed_ms, ok = ok, error = problem })
+  if self.mode == "json" or self.depth > 0 then return end
+  local mark = ok and self:paint("good", "ok") or self:paint("bad", "no")
+  local took = elapsed_ms >= 50 and self:paint("dim", ("  %s"):format(units.format_duration(elapsed_ms))) or ""
+  self:line(("  %s  %s%s"):format(mark, label, took))
+end
+
+function screen:warning(message, hint)
+  self:event("warning", { message = message, hint = hint })
+  if self.mode == "json" then return end
+  self:line("  " .. self:paint("warn", "warning") .. "  " .. message .. (hint and "\n           " .. hint or ""))
+end
+
+function screen:note(text)
+  self:event("note", { message = text })
+  if self.mode ~= "json" then self:line("      " .. text) end
+end
+
+local function bar(share, width)
+  local filled = math.floor(share * width + 0.5)
+  return "[" .. ("#"):rep(filled) .. ("-"):rep(width - filled) .. "]"
+end
+
+--- The live line of a move. fields: processed_bytes, remaining_bytes, total_bytes, rate_bytes_s, dirty_bytes_s,
+-- estimate_ms; what is not known is left out.
+function screen:progress(label, fields)
+  self:event("progress", fields)
+  if self.mode ~= "terminal" then return end
+  local parts = {}
+  local share = fields.total_bytes and fields.total_bytes > 0 and 1 - fields.remaining_bytes / fields.total_bytes or 0
+  share = math.max(0, math.min(1, share))
+  parts[#parts + 1] = bar(share, 24) .. (" %3d%%"):format(math.floor(share * 100))
+  parts[#parts + 1] = units.format_size(fields.remaining_bytes or 0) .. " left"
+  if fields.rate_bytes_s then parts[#parts + 1] = ("%.0f MiB/s"):format(fields.rate_bytes_s / 1048576) end
+  if fields.dirty_bytes_s then parts[#parts + 1] = ("dirty %.0f MiB/s"):format(fields.dirty_bytes_s / 1048576) end
+  if fields.estimate_ms then parts[#parts + 1] = "about " .. units.format_duration(fields.estimate_ms) end
+  local text = "  ..  " .. label .. "  " .. table.concat(parts, "  ")
+  terminal.write("\r\27[K" .. text:sub(1, math.max(20, terminal.width() - 1)))
+  self.live_line = true
+end
+
+--- The closing summary: a list of { name, text }.
+function screen:summary(title, rows, style)
+  if self.mode == "json" then
+    local fields = {}
+    for _, row in ipairs(rows) do fields[row[1]] = row[2] end
+    self:event("summary", { title = title, fields = fields })
+    return
+  end
+  self:line("")
+  self:line(self:paint(style or "good", title))
+  local widest = 0
+  for _, row in ipairs(rows) do widest = math.max(widest, #row[1]) end
+  for _, row in ipairs(rows) do self:line(("  %-" .. widest .. "s  %s"):format(row[1], row[2])) end
+end
+
+return screen

@@ -1,0 +1,187 @@
+# lab up, down, status and run.
+
+lab_up() {
+  local count=2 firewall=${LAB_FIREWALL:-firewalld} trust=yes pool_size='' names started=${EPOCHREALTIME/./}
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      --firewall) firewall=${2:?}; shift 2 ;;
+      --no-trust) trust=no; shift ;;
+      --pool-size) pool_size=${2:?}; shift 2 ;;
+      [1-8]) count=$1; shift ;;
+      *) wrong_use "up: what is '$1'? (1 to 8 hosts, --firewall, --no-trust, --pool-size)" ;;
+    esac
+  done
+  require_root
+  refuse_foreign_session
+  check_firewall_choice "$firewall"
+  names=${all_host_names[*]:0:count}
+  install_lab_packages
+  take_machine_lock
+  local session="hosts=$names
+firewall=$firewall
+trust=$trust
+pool_size=$pool_size"
+  if lab_is_whole; then
+    [[ $session == "$(<"$session_file")" ]] || die "a lab with other settings is up ($(paste -sd' ' "$session_file")): lab down first"
+    say "already up: $names ctl"
+    return 0
+  fi
+  refuse_foreign_lab
+  tear_down
+  trap 'say "did not come up: taking the rest away"; tear_down' EXIT
+  trap 'exit 130' INT TERM HUP
+  mkdir -p "$lab_directory" "$hosts_directory" "$guests_directory" "$cache_directory"
+  chmod 755 "$lab_directory"
+  printf '%s\n' "$lab_directory" >"$owner_file"
+  printf '%s\n' "$session" >"$session_file.new"
+  mv "$session_file.new" "$session_file"
+  start_hosts "$firewall" "$trust" "$pool_size" $names
+  touch "$lab_directory/complete"
+  trap - EXIT INT TERM HUP
+  say "up in $(((${EPOCHREALTIME/./} - started) / 1000)) ms: $names ctl ($firewall)"
+}
+
+start_hosts() {
+  local firewall=$1 trust=$2 pool_size=$3 name
+  shift 3
+  make_keys "$@" ctl
+  {
+    echo '127.0.0.1 localhost'
+    for name in "$@" ctl; do echo "$(host_address "$name") $name.lab.test $name"; done
+  } >"$lab_directory/hosts_file"
+  make_switch
+  for name in "$@" ctl; do
+    plug_host "$name"
+    prepare_host "$name" "$(firewall_of "$name" "$firewall")" "$trust" "$pool_size"
+    boot_host "$name"
+  done
+  for name in "$@" ctl; do wait_for_host "$name"; done
+}
+
+# QEMU's capabilities take libvirt seconds to find out; they are the same for every host and lab.
+keep_capabilities_of() {
+  local found=$hosts_directory/$1/upper/var/cache/libvirt/qemu/capabilities
+  [[ ! -d $found || -e $cache_directory/capabilities ]] || cp -rp "$found" "$cache_directory/capabilities"
+}
+
+check_firewall_choice() {
+  local word
+  for word in ${1//,/ }; do
+    [[ ${word#[a-h]=} =~ ^(firewalld|nftables|iptables|none)$ ]] ||
+      wrong_use "no firewall '$word': firewalld, nftables, iptables or none; for one host: a=nftables,b=none"
+  done
+}
+
+# firewall_of HOST CHOICE: CHOICE is one word for all, or host=word,... where hosts left out get firewalld.
+firewall_of() {
+  local word
+  [[ $1 != ctl ]] || { echo none; return; }
+  for word in ${2//,/ }; do [[ $word != "$1="* ]] || { echo "${word#*=}"; return; }; done
+  for word in ${2//,/ }; do [[ $word == *=* ]] || { echo "$word"; return; }; done
+  echo firewalld
+}
+
+install_lab_packages() {
+  # shellcheck source=/dev/null
+  source "$lab_source/../packages/install"
+  ensure_packages lab.list
+}
+
+lab_is_whole() {
+  local name
+  [[ -e $lab_directory/complete && -e $session_file ]] || return 1
+  for name in $(lab_hosts) ctl; do host_is_ready "$name" || return 1; done
+}
+
+refuse_foreign_lab() {
+  local owner
+  owner=$(cat "$owner_file" 2>/dev/null) || return 0
+  [[ $owner != "$lab_directory" ]] && namespace_exists switch || return 0
+  die "another lab is up in $owner: LAB=$owner lab down"
+}
+
+lab_down() {
+  local purge=no
+  [[ ${1:-} != --purge ]] || purge=yes
+  require_root
+  refuse_foreign_session
+  take_machine_lock
+  refuse_foreign_lab
+  if [[ -r $session_file ]]; then keep_capabilities_of a; fi
+  tear_down
+  [[ $purge == no ]] || rm -rf --one-file-system "$cache_directory"
+  rmdir --ignore-fail-on-non-empty "$lab_directory" 2>/dev/null || true
+}
+
+# Takes away all that any up, whole or half, may have made. Each step stands alone: asks what is there.
+tear_down() {
+  local name
+  for name in "${all_host_names[@]}" ctl; do
+    if namespace_exists "$name"; then kill_namespace_processes "$name"; fi
+  done
+  for name in "${all_host_names[@]}" ctl; do
+    kill_host "$name"
+    remove_namespace "$name"
+  done
+  remove_switch
+  rm -rf --one-file-system "$hosts_directory" "$keys_directory" "$guests_directory" "$lab_directory/shared" \
+    "$session_file" "$session_file.new" "$lab_directory/complete" "$lab_directory/ssh_config" \
+    "$lab_directory/known_hosts" "$lab_directory/hosts_file"
+  rm -f "$owner_file"
+}
+
+lab_status() {
+  local name state json=no
+  [[ ${1:-} != --json ]] || json=yes
+  if ! [[ -r $session_file ]]; then
+    if [[ $json == yes ]]; then echo '{"up":false}'; else echo "lab is down ($lab_directory)"; fi
+    return 1
+  fi
+  if [[ $json == no ]]; then
+    printf '%-5s %-12s %-10s %-6s %s\n' host address firewall state domains
+    for name in $(lab_hosts) ctl; do
+      state=dead
+      if host_is_ready "$name"; then state=ready; elif host_alive "$name"; then state=starting; fi
+      printf '%-5s %-12s %-10s %-6s %s\n' "$name" "$(host_address "$name")" \
+        "$(firewall_of "$name" "$(session_value firewall)")" "$state" "$(domains_of "$name" | paste -sd' ')"
+    done
+    return
+  fi
+  local separator='' whole=false
+  if lab_is_whole; then whole=true; fi
+  printf '{"up":%s,"directory":"%s","ssh_config":"%s","trust":"%s","hosts":[' "$whole" "$lab_directory" \
+    "$lab_directory/ssh_config" "$(session_value trust)"
+  for name in $(lab_hosts) ctl; do
+    state=dead
+    if host_is_ready "$name"; then state=ready; fi
+    printf '%s{"name":"%s","address":"%s","firewall":"%s","state":"%s","domains":[%s]}' "$separator" "$name" \
+      "$(host_address "$name")" "$(firewall_of "$name" "$(session_value firewall)")" "$state" \
+      "$(domains_of "$name" | sed 's/.*/"&"/' | paste -sd,)"
+    separator=,
+  done
+  echo ']}'
+}
+
+domains_of() {
+  [[ $1 != ctl ]] && host_is_ready "$1" || return 0
+  on_host "$1" timeout 10 virsh --quiet list --all --name | sed '/^$/d' || true
+}
+
+# lab run [up options] -- COMMAND...: waits for its turn, makes a new lab, runs COMMAND, takes the lab away.
+lab_run() {
+  local -a options=()
+  local code=0
+  while [[ $# -gt 0 && $1 != -- ]]; do options+=("$1"); shift; done
+  [[ ${1:-} == -- && $# -gt 1 ]] || wrong_use "run: lab run [up options] -- COMMAND..."
+  shift
+  require_root
+  exec {session_descriptor}>"$session_lock"
+  flock --wait "${LAB_WAIT_SECONDS:-1800}" "$session_descriptor" || die "another test run keeps the lab"
+  export DROVER_LAB_SESSION=$$ LAB=$lab_directory
+  trap '"$lab_source/lab" down' EXIT
+  trap 'exit 130' INT TERM HUP
+  "$lab_source/lab" down
+  "$lab_source/lab" up "${options[@]}"
+  "$@" || code=$?
+  return "$code"
+}

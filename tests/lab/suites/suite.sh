@@ -1,0 +1,95 @@
+# What every lab suite uses: cases as functions, expectations, the residue check. Sourced by suites/*.
+# A suite defines functions case_NAME and calls run_cases "$@"; arguments choose cases by a part of the name.
+# shellcheck shell=bash
+
+suite_directory=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+project=$(cd "$suite_directory/../../.." && pwd)
+lab=$project/tests/lab/lab
+drover_program=${DROVER:-$project/build/dev/drover}
+work=$(mktemp -d)
+passed=0 failed=0 failures=()
+
+# drover as a person at HOST would run it; output and errors go to $work/out.
+drover_on() {
+  local host=$1
+  shift
+  "$lab" on "$host" env NO_COLOR=1 "$drover_program" "$@" >"$work/out" 2>&1
+}
+
+fail() {
+  echo "    $*" >&2
+  sed 's/^/    | /' "$work/out" >&2
+  return 1
+}
+
+# expect_exit CODE HOST drover-words...: runs drover and wants that exit code.
+expect_exit() {
+  local wanted=$1 host=$2 code=0
+  shift 2
+  drover_on "$host" "$@" || code=$?
+  [[ $code == "$wanted" ]] || fail "drover $*: exit code $code, wanted $wanted"
+}
+
+expect_output() { grep -qE -- "$1" "$work/out" || fail "no line matches: $1"; }
+expect_where() { # DOMAIN HOST
+  local where
+  where=$("$lab" guest where "$1")
+  [[ $where == "$2" ]] || fail "$1 is on '$where', wanted '$2'"
+}
+
+# The guest's own counter goes on from where it was, on the host that has it.
+remember_counter() { counter_before=$("$lab" guest counter "$1"); }
+expect_counter_went_on() {
+  local try now
+  for try in 1 2 3 4 5 6 7 8 9 10; do
+    now=$("$lab" guest counter "$1" 2>/dev/null || echo 0)
+    ((now <= counter_before)) || return 0
+    sleep 0.3
+  done
+  fail "the counter of $1 stands at $now (try $try), it was $counter_before"
+}
+
+# residue_before DOMAIN; ...; expect_no_residue DOMAIN: both hosts as they were, but for the domain itself.
+residue_before() {
+  local host
+  for host in a b; do "$lab" fingerprint "$host" --except "$1" >"$work/$host.before"; done
+}
+expect_no_residue() {
+  local host
+  for host in a b; do
+    "$lab" fingerprint "$host" --except "$1" >"$work/$host.after"
+    diff "$work/$host.before" "$work/$host.after" >"$work/out" || fail "something is left on $host"
+  done
+}
+
+# on_hosts COMMAND...: the same on a and b.
+on_hosts() {
+  local host
+  for host in a b; do "$lab" on "$host" "$@"; done
+}
+
+run_cases() {
+  local name chosen=() started
+  for name in $(declare -F | sed -n 's/^declare -f case_//p'); do
+    if (($# == 0)); then chosen+=("$name"); fi
+    local part
+    for part in "$@"; do [[ $name != *"$part"* ]] || chosen+=("$name"); done
+  done
+  # In the order of the file, which reads from the plain case to the odd ones.
+  mapfile -t chosen < <(grep -oE '^case_[a-z0-9_]+' "$0" | sed 's/^case_//' | grep -xF "$(printf '%s\n' "${chosen[@]}")")
+  for name in "${chosen[@]}"; do
+    started=$SECONDS
+    if (set -e; "case_$name"); then
+      passed=$((passed + 1))
+      printf 'ok      %3ds  %s\n' $((SECONDS - started)) "${name//_/ }"
+    else
+      failed=$((failed + 1))
+      failures+=("$name")
+      printf 'FAILED  %3ds  %s\n' $((SECONDS - started)) "${name//_/ }"
+    fi
+    if declare -F after_each >/dev/null; then after_each >/dev/null 2>&1 || true; fi
+  done
+  echo "$passed passed, $failed failed${failures[*]:+: ${failures[*]}}"
+  rm -rf "$work"
+  ((failed == 0 && passed > 0))
+}
