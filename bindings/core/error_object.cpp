@@ -32,6 +32,34 @@ std::string one_line(lua_State* L, int index) {
   return text;
 }
 
+// error { code = "X", message = "..." } by a script that does not know errors.raise: a table that says nothing by
+// itself.
+bool is_table_of_fields(lua_State* L, int index) {
+  if (lua_type(L, index) != LUA_TTABLE) return false;
+  if (luaL_getmetafield(L, index, "__tostring") == LUA_TNIL) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+// Replaces such a table on the top of the stack by a copy that has a domain, a code and a message.
+void copy_fields(lua_State* L) {
+  lua_createtable(L, 0, 8);
+  lua_pushnil(L);
+  while (lua_next(L, -3) != 0) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_remove(L, -2);
+  int index = lua_gettop(L);
+  if (get_text(L, index, "domain").empty()) set_field(L, "domain", "playbook");
+  std::string code = get_text(L, index, "code");
+  if (get_text(L, index, "message").empty()) {
+    set_field(L, "message", code.empty() ? "an error without a message: a table with neither message nor code" : code);
+  }
+  if (code.empty()) set_field(L, "code", "FAILED");
+}
+
 int error_to_string(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   push(L, one_line(L, 1));
@@ -97,13 +125,17 @@ bool is_error_object(lua_State* L, int index) {
 
 void complete_error(lua_State* L, lua_State* thread) {
   if (!is_error_object(L, -1)) {
-    // An error made by error("...") or by Lua itself: its text has the place in front already.
-    std::string text = luaL_tolstring(L, -1, nullptr);
-    lua_pop(L, 2);
-    lua_createtable(L, 0, 4);
-    set_field(L, "domain", "lua");
-    set_field(L, "code", "LUA_ERROR");
-    set_field(L, "message", text);
+    if (is_table_of_fields(L, -1)) {
+      copy_fields(L);
+    } else {
+      // An error made by error("...") or by Lua itself: its text has the place in front already.
+      std::string text = luaL_tolstring(L, -1, nullptr);
+      lua_pop(L, 2);
+      lua_createtable(L, 0, 4);
+      set_field(L, "domain", "lua");
+      set_field(L, "code", "LUA_ERROR");
+      set_field(L, "message", text);
+    }
     luaL_setmetatable(L, error_metatable);
   }
   int index = lua_gettop(L);
@@ -115,7 +147,7 @@ void complete_error(lua_State* L, lua_State* thread) {
 
 Error to_error(lua_State* L, int index) {
   index = lua_absindex(L, index);
-  if (!is_error_object(L, index)) {
+  if (!is_error_object(L, index) && !is_table_of_fields(L, index)) {
     std::string text = luaL_tolstring(L, index, nullptr);
     lua_pop(L, 1);
     return Error("lua", "LUA_ERROR", text);

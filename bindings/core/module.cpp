@@ -1,6 +1,8 @@
 #include "bindings/core/module.h"
 
 #include "bindings/core/error_object.h"
+#include "bindings/core/object.h"
+#include "bindings/core/operation.h"
 
 namespace drover::core {
 
@@ -12,7 +14,12 @@ constexpr const char* wrapper_key = "drover.wrap";
 // Upvalues: the C function, its full name.
 int enter(lua_State* L) {
   lua_CFunction function = lua_tocfunction(L, lua_upvalueindex(1));
-  return call_at_edge(L, function, lua_tostring(L, lua_upvalueindex(2)));
+  const char* name = lua_tostring(L, lua_upvalueindex(2));
+  int count = call_at_edge(L, function, name);
+  // An operation fails later, in the hands of whoever waits for it: its errors name the function that began it.
+  auto* handle = count == 1 ? test_object<OperationHandle>(L, -1) : nullptr;
+  if (handle != nullptr) handle->operation->set_origin(name);
+  return count;
 }
 
 void push_documentation_table(lua_State* L) {

@@ -8,7 +8,11 @@
 namespace drover::core {
 
 int Operation::push_result(lua_State* L) {
-  if (const Error* error = std::get_if<Error>(&state_)) throw Error(*error);
+  if (const Error* failure = std::get_if<Error>(&state_)) {
+    Error error = *failure;
+    if (error.op.empty()) error.op = origin_;
+    throw error;
+  }
   const Push* push = std::get_if<Push>(&state_);
   if (push == nullptr) throw Error("async", "NOT_READY", "the result of '" + description_ + "' is not there yet");
   return (*push)(L);
@@ -19,7 +23,12 @@ void Operation::when_ready(std::function<void()> callback) {
     callback();
     return;
   }
-  callback_ = std::move(callback);
+  callbacks_.push_back(std::move(callback));
+}
+
+bool Operation::ended_cancelled() {
+  const Error* error = std::get_if<Error>(&state_);
+  return error != nullptr && error->code == "CANCELLED";
 }
 
 void Operation::finish(Push result) {
@@ -35,10 +44,9 @@ void Operation::fail(Error error) {
 }
 
 void Operation::become_ready() {
-  if (!callback_) return;
-  auto callback = std::move(callback_);
-  callback_ = nullptr;
-  callback();
+  std::vector<std::function<void()>> callbacks;
+  callbacks.swap(callbacks_);
+  for (auto& callback : callbacks) callback();
 }
 
 namespace {
@@ -50,8 +58,8 @@ class WorkOperation : public Operation {
 
   void start(Runtime& runtime, std::function<Push(CancelToken&)> work) {
     auto self = std::static_pointer_cast<WorkOperation>(shared_from_this());
-    EventLoop& loop = runtime.loop();
-    runtime.workers().submit([self, work = std::move(work), &loop, token = token_]() mutable {
+    auto mailbox = runtime.loop().mailbox();
+    runtime.workers().submit([self, work = std::move(work), mailbox, token = token_]() mutable {
       std::function<void()> deliver;
       try {
         token->throw_if_cancelled(self->description());
@@ -63,7 +71,7 @@ class WorkOperation : public Operation {
       }
       work = nullptr;
       self.reset();
-      loop.post(std::move(deliver));
+      mailbox->post(std::move(deliver));
     });
   }
 

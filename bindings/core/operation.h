@@ -1,5 +1,5 @@
 // An operation: something that blocks, seen from Lua. A bound function that would block returns one; the await in
-// stdlib/await.lua yields it; the scheduler resumes the task when it is ready. All members belong to the main thread.
+// stdlib/prelude.lua yields it; the scheduler resumes the task when it is ready. All members belong to the main thread.
 // Tested by tests/bindings/core/operation_test.cpp.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "bindings/core/cancel_token.h"
 #include "bindings/core/lua.h"
@@ -30,8 +31,14 @@ class Operation : public std::enable_shared_from_this<Operation> {
   // Pushes the results, or throws the Error. Only when ready().
   virtual int push_result(lua_State* L);
 
-  // Runs callback once when ready; at once when it is already.
+  // Whether it is ready, and what it gives is the error CANCELLED.
+  virtual bool ended_cancelled();
+
+  // Runs callback once when ready; at once when it is already. Several may wait for one operation.
   void when_ready(std::function<void()> callback);
+
+  // The bound function that began it: the `op` of its errors.
+  void set_origin(std::string function) { origin_ = std::move(function); }
 
  protected:
   void finish(Push result);
@@ -42,7 +49,8 @@ class Operation : public std::enable_shared_from_this<Operation> {
 
   std::string description_;
   std::variant<std::monostate, Push, Error> state_;
-  std::function<void()> callback_;
+  std::string origin_;
+  std::vector<std::function<void()>> callbacks_;
 };
 
 // What Lua holds: a shared reference.

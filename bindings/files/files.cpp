@@ -86,7 +86,12 @@ int create(lua_State* L) {
   size_t written = 0;
   while (written < data.size()) {
     ssize_t count = write(file.get(), data.data() + written, data.size() - written);
-    if (count < 0) throw Error("files", "CANNOT_WRITE", "cannot write " + path + ": " + std::strerror(errno));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      std::string reason = std::strerror(errno);
+      unlink(path.c_str());  // half a file is worse than none
+      throw Error("files", "CANNOT_WRITE", "cannot write " + path + ": " + reason).on_object(path);
+    }
     written += static_cast<size_t>(count);
   }
   core::push(L, path);

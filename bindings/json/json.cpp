@@ -28,10 +28,22 @@ bool is_marked_array(lua_State* L, int index) {
 
 Json read_at_depth(lua_State* L, int index, int depth);
 
+// A list with names, or with holes, has no form in JSON; to leave a part out in silence would be worse than an error.
+void refuse_other_keys(lua_State* L, int index, size_t length) {
+  lua_pushnil(L);
+  while (lua_next(L, index) != 0) {
+    lua_pop(L, 1);
+    bool is_item = lua_isinteger(L, -1) != 0 && lua_tointeger(L, -1) >= 1 &&
+                   lua_tointeger(L, -1) <= static_cast<lua_Integer>(length);
+    if (!is_item) throw Error("json", "BAD_ARGUMENT", "json: a list has the key " + core::describe_value(L, -1));
+  }
+}
+
 Json read_table(lua_State* L, int index, int depth) {
   if (depth > deepest) throw Error("json", "BAD_ARGUMENT", "json: the table is nested too deeply, or in a cycle");
   size_t length = lua_rawlen(L, index);
   if (length > 0 || is_marked_array(L, index)) {
+    refuse_other_keys(L, index, length);
     Json array = Json::array();
     for (size_t i = 1; i <= length; ++i) {
       lua_rawgeti(L, index, static_cast<lua_Integer>(i));
@@ -120,14 +132,18 @@ int null(lua_State* L) {
 
 }  // namespace
 
-void push_json(lua_State* L, const Json& value) {
+namespace {
+
+void push_at_depth(lua_State* L, const Json& value, int depth) {
+  // What is decoded may come from a guest: its depth must not become ours on the stack.
+  if (depth > deepest) throw Error("json", "BAD_JSON", "json: nested more than " + std::to_string(deepest) + " deep");
   luaL_checkstack(L, 6, "json");
   switch (value.type()) {
     case Json::value_t::object:
       lua_createtable(L, 0, static_cast<int>(value.size()));
       for (const auto& [name, item] : value.items()) {
         core::push(L, name);
-        push_json(L, item);
+        push_at_depth(L, item, depth + 1);
         lua_rawset(L, -3);
       }
       return;
@@ -137,7 +153,7 @@ void push_json(lua_State* L, const Json& value) {
       lua_setmetatable(L, -2);
       lua_Integer index = 0;
       for (const Json& item : value) {
-        push_json(L, item);
+        push_at_depth(L, item, depth + 1);
         lua_rawseti(L, -2, ++index);
       }
       return;
@@ -152,7 +168,12 @@ void push_json(lua_State* L, const Json& value) {
       core::push(L, value.get<int64_t>());
       return;
     case Json::value_t::number_unsigned:
-      core::push(L, value.get<int64_t>());
+      // Above the integers of Lua: as a float, and not as a negative number.
+      if (value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
+        core::push(L, static_cast<double>(value.get<uint64_t>()));
+      } else {
+        core::push(L, value.get<int64_t>());
+      }
       return;
     case Json::value_t::number_float:
       core::push(L, value.get<double>());
@@ -161,6 +182,10 @@ void push_json(lua_State* L, const Json& value) {
       push_null(L);
   }
 }
+
+}  // namespace
+
+void push_json(lua_State* L, const Json& value) { push_at_depth(L, value, 0); }
 
 Json read_json(lua_State* L, int index) { return read_at_depth(L, index, 0); }
 

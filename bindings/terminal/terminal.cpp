@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "bindings/core/args.h"
 
@@ -30,6 +31,7 @@ int width(lua_State* L) {
 // Past stdio's buffer, so that a live line is seen at once. A terminal that goes away is not the run's failure.
 int write_now(lua_State* L) {
   std::string text = Args(L, "terminal.write").text(1, "text");
+  std::fflush(stdout);  // what print wrote comes first
   size_t written = 0;
   while (written < text.size()) {
     ssize_t count = ::write(STDOUT_FILENO, text.data() + written, text.size() - written);

@@ -31,14 +31,14 @@ core::Class connection_class() {
               host_methods_of_connection(),
               cpu_methods_of_connection(),
               domain_methods_of_connection(),
-              statistics_methods_of_connection(),
-              event_methods_of_connection(),
               pool_methods_of_connection(),
               volume_methods_of_connection(),
               network_methods_of_connection(),
               interface_methods_of_connection(),
               secret_methods_of_connection(),
               node_device_methods_of_connection(),
+              statistics_methods_of_connection(),
+              event_methods_of_connection(),
           }),
           core::destroy_object<Connection>};
 }
@@ -73,11 +73,11 @@ const core::Module& module() {
       {
           connection_class(),
           domain_class(),
-          event_stream_class(),
           pool_class(),
           volume_class(),
           network_class(),
           interface_class(),
+          event_stream_class(),
       }};
   return definition;
 }

@@ -1,7 +1,7 @@
 // What pools, volumes, networks and interfaces have in common: a call on one, a list of them, one found by its name.
 //
 // Such a type gives: lua_name, `using Pointer` of libvirt, `kind` ("pool", for sentences), name_of(Pointer) without a
-// call to the daemon, and a member `Handle<Pointer> handle`.
+// call to the daemon, and a member `Handle<Pointer> handle`. Tested by tests/bindings/virt/{storage,network}_test.lua.
 #pragma once
 
 #include "bindings/core/module.h"

@@ -16,22 +16,32 @@ EventLoop::EventLoop() {
   int result = uv_loop_init(&loop_);
   if (result != 0) throw std::runtime_error(std::string("cannot make an event loop: ") + uv_strerror(result));
   async_.data = this;
-  uv_async_init(&loop_, &async_, [](uv_async_t* handle) { static_cast<EventLoop*>(handle->data)->drain(); });
+  result = uv_async_init(&loop_, &async_, [](uv_async_t* handle) { static_cast<EventLoop*>(handle->data)->drain(); });
+  if (result != 0) {
+    uv_loop_close(&loop_);
+    throw std::runtime_error(std::string("cannot make an event loop: ") + uv_strerror(result));
+  }
+  mailbox_->bell_ = &async_;
 }
 
 EventLoop::~EventLoop() {
+  std::vector<Callback> dropped;
+  {
+    std::lock_guard lock(mailbox_->mutex_);
+    mailbox_->bell_ = nullptr;
+    dropped.swap(mailbox_->posted_);
+  }
   while (!timers_.empty()) stop_timer(timers_.begin()->first);
   uv_close(reinterpret_cast<uv_handle_t*>(&async_), nullptr);
   uv_run(&loop_, UV_RUN_DEFAULT);
   uv_loop_close(&loop_);
 }
 
-void EventLoop::post(Callback callback) {
-  {
-    std::lock_guard lock(mutex_);
-    posted_.push_back(std::move(callback));
-  }
-  uv_async_send(&async_);
+void EventLoop::Mailbox::post(Callback callback) {
+  std::lock_guard lock(mutex_);
+  if (bell_ == nullptr) return;
+  posted_.push_back(std::move(callback));
+  uv_async_send(bell_);
 }
 
 void EventLoop::wake() noexcept { uv_async_send(&async_); }
@@ -39,8 +49,8 @@ void EventLoop::wake() noexcept { uv_async_send(&async_); }
 void EventLoop::drain() {
   std::vector<Callback> due;
   {
-    std::lock_guard lock(mutex_);
-    due.swap(posted_);
+    std::lock_guard lock(mailbox_->mutex_);
+    due.swap(mailbox_->posted_);
   }
   for (Callback& callback : due) callback();
 }

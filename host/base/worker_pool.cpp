@@ -1,5 +1,6 @@
 #include "host/base/worker_pool.h"
 
+#include <system_error>
 #include <thread>
 
 namespace drover {
@@ -31,8 +32,14 @@ void WorkerPool::submit(Job job) {
     state_->wakeup.notify_one();
     return;
   }
-  ++state_->threads;
-  std::thread([state = state_] { work(state); }).detach();
+  try {
+    std::thread([state = state_] { work(state); }).detach();
+    ++state_->threads;  // the new thread waits for the lock that is held here
+  } catch (const std::system_error&) {
+    if (state_->threads > 0) return;
+    state_->queue.pop_back();
+    throw;
+  }
 }
 
 size_t WorkerPool::pending() const {

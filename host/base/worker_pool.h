@@ -20,7 +20,8 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // Runs job on a thread of the pool. The job must not throw.
+  // Runs job on a thread of the pool. The job must not throw. When the system gives no thread, the job waits for one
+  // that is there; std::system_error when there is none at all.
   void submit(Job job);
 
   // Jobs that run or wait.

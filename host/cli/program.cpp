@@ -86,9 +86,11 @@ int run_program(int argc, char** argv) {
 
   // `drover FILE.lua args...` (and so a #! line): sugar for `drover script FILE.lua args...`.
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (!arguments.empty() && looks_like_script(arguments[0])) arguments.insert(arguments.begin(), "script");
-  std::vector<std::string> names = command_names(app);
   size_t first_word = skip_options(arguments, 0);
+  if (first_word < arguments.size() && looks_like_script(arguments[first_word])) {
+    arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(first_word), "script");
+  }
+  std::vector<std::string> names = command_names(app);
   if (first_word < arguments.size() && std::find(names.begin(), names.end(), arguments[first_word]) == names.end()) {
     return usage_error("there is no command '" + arguments[first_word] + "'",
                        did_you_mean(arguments[first_word], names));
@@ -110,6 +112,9 @@ int run_program(int argc, char** argv) {
     return exit_done;
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what(), "see drover --help");
+  } catch (const Error& error) {  // before any Lua runs: a broken installation, no memory
+    std::fprintf(stderr, "drover: %s\n", error.what());
+    return exit_failed;
   }
   if (app.get_subcommands().empty()) std::fputs(app.help().c_str(), stdout);
   return code;

@@ -73,6 +73,8 @@ int Session::guarded(const std::function<int()>& body) {
       return 1;
     } catch (const Error& error) {
       core::push_error(state, error);
+    } catch (const std::exception& error) {
+      core::push_error(state, Error("drover", "INTERNAL", error.what()));
     }
     return lua_error(state);
   });

@@ -76,6 +76,7 @@ int search_module_at_edge(lua_State* L) { return core::call_at_edge(L, search_mo
 
 // load(): text only, whatever mode the caller asked for.
 int load_text_only(lua_State* L) {
+  luaL_checkany(L, 1);
   int top = lua_gettop(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
@@ -123,8 +124,10 @@ void open_libraries(lua_State* L) {
 }
 
 void interrupt_hook(lua_State* L, lua_Debug*) {
-  if (core::Runtime::of(L).shielded || !interrupts().take()) return;
-  core::raise_error(L, cancelled_error("interrupted"));
+  if (!interrupts().take()) return;
+  core::Runtime& runtime = core::Runtime::of(L);
+  bool stops = runtime.tasks != nullptr ? runtime.tasks->stops_for_interrupt() : !runtime.shielded;
+  if (stops) core::raise_error(L, cancelled_error("interrupted"));
 }
 
 int help_documentation(lua_State* L) {

@@ -14,17 +14,24 @@ class Task : public core::Operation {
     thread_ = lua_newthread(L);
     reference_ = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  ~Task() override { luaL_unref(L_, LUA_REGISTRYINDEX, reference_); }
+  ~Task() override {
+    // An operation of a thread that never ended may hold its task longer than the state lives.
+    if (*state_open_) luaL_unref(L_, LUA_REGISTRYINDEX, reference_);
+  }
 
+  // What the task waits for may end well in spite of this, or have ended just now: then the next wait is cancelled.
   void cancel() override {
     if (ready()) return;
-    if (waiting_for_) {
-      // Kept by name: the cancel may resume this very task.
-      auto operation = waiting_for_;
-      operation->cancel();
-    } else {
-      cancel_at_next_wait_ = true;
-    }
+    cancel_wanted_ = true;
+    wanted_under_shield_ = scheduler_.runtime_.shielded;
+    // Kept by name: the cancel may resume this very task.
+    auto operation = waiting_for_;
+    if (operation && !operation->ready()) operation->cancel();
+  }
+
+  bool ended_cancelled() override {
+    if (!failed_ || lua_type(thread_, -1) != LUA_TTABLE) return false;
+    return core::to_error(thread_, -1).code == "CANCELLED";
   }
 
   int push_result(lua_State* L) override {
@@ -60,13 +67,18 @@ class Task : public core::Operation {
   int argument_count_ = 0;
   int result_count_ = 0;
   bool failed_ = false;
-  bool cancel_at_next_wait_ = false;
+  bool cancel_wanted_ = false;
+  bool wanted_under_shield_ = false;  // wanted by what is shielded itself, as the time limit of an undo is
+  std::shared_ptr<bool> state_open_ = scheduler_.state_open_;
   std::shared_ptr<core::Operation> waiting_for_;
 };
 
 Scheduler::Scheduler(lua_State* L, core::Runtime& runtime) : L_(L), runtime_(runtime) { runtime_.tasks = this; }
 
-Scheduler::~Scheduler() { runtime_.tasks = nullptr; }
+Scheduler::~Scheduler() {
+  runtime_.tasks = nullptr;
+  *state_open_ = false;
+}
 
 std::shared_ptr<core::Operation> Scheduler::spawn(lua_State* L, int argument_count, std::string description) {
   auto task = std::make_shared<Task>(*this, L_, std::move(description));
@@ -85,8 +97,11 @@ void Scheduler::make_ready(std::shared_ptr<Task> task) { ready_.push_back(std::m
 void Scheduler::resume(const std::shared_ptr<Task>& task) {
   int result_count = 0;
   int arguments = std::exchange(task->argument_count_, 0);
+  if (task->waiting_for_ && task->waiting_for_->ended_cancelled()) task->cancel_wanted_ = false;  // it is told now
   task->waiting_for_.reset();
+  current_ = task.get();
   int status = lua_resume(task->thread_, L_, arguments, &result_count);
+  current_ = nullptr;
   if (status == LUA_YIELD) {
     auto* handle = result_count == 1 ? core::test_object<core::OperationHandle>(task->thread_, -1) : nullptr;
     std::shared_ptr<core::Operation> operation = handle != nullptr ? handle->operation : nullptr;
@@ -102,7 +117,9 @@ void Scheduler::resume(const std::shared_ptr<Task>& task) {
     task->waiting_for_ = operation;
     // The operation keeps its task alive: nobody else may hold a task that was spawned and forgotten.
     operation->when_ready([this, task]() { make_ready(task); });
-    if (std::exchange(task->cancel_at_next_wait_, false)) operation->cancel();
+    // What a shield holds back is told when it is over.
+    bool due = task->cancel_wanted_ && (!runtime_.shielded || task->wanted_under_shield_);
+    if (due && !operation->ready()) operation->cancel();
     return;
   }
   if (status != LUA_OK) {  // run_task itself failed: no memory, or an error in the message handler
@@ -114,19 +131,24 @@ void Scheduler::resume(const std::shared_ptr<Task>& task) {
   task->end(!ended_well, ended_well ? result_count - 1 : 1);
 }
 
-void Scheduler::handle_interrupts(const std::shared_ptr<Task>& main) {
-  while (true) {
-    if (!interrupts().take()) return;
-    if (!runtime_.shielded) {
-      main->cancel();
-    } else if (on_shielded_interrupt) {
-      on_shielded_interrupt(++shielded_interrupts_);
-    }
+bool Scheduler::stops_for_interrupt() {
+  if (runtime_.shielded) {
+    if (on_shielded_interrupt) on_shielded_interrupt(++shielded_interrupts_);
+    return false;
   }
+  // Another task than the main one may be lost to its spawner; the main one must hear of it in any case.
+  if (main_ && current_ != main_.get()) main_->cancel();
+  if (current_ != nullptr) current_->cancel_wanted_ = false;  // the error that is raised now tells it
+  return true;
+}
+
+void Scheduler::handle_interrupts() {
+  while (interrupts().take()) stops_for_interrupt();
 }
 
 int Scheduler::run_main(int argument_count) {
   auto main = std::static_pointer_cast<Task>(spawn(L_, argument_count, "main"));
+  main_ = main;
   while (true) {
     while (!ready_.empty()) {
       auto task = std::move(ready_.front());
@@ -135,10 +157,11 @@ int Scheduler::run_main(int argument_count) {
     }
     if (main->ready()) break;
     interrupts().wake_with(&runtime_.loop());
-    handle_interrupts(main);
+    handle_interrupts();
     if (ready_.empty()) runtime_.loop().run_once();
-    handle_interrupts(main);
+    handle_interrupts();
   }
+  main_ = nullptr;
   return main->push_result(L_);
 }
 

@@ -23,6 +23,8 @@ class Scheduler : public core::TaskRunner {
   // and pushes its results; returns their number. Throws the task's error. An interrupt cancels this task.
   int run_main(int argument_count);
 
+  bool stops_for_interrupt() override;
+
   // Called for each interrupt that comes while the runtime is shielded; with 1 for the first, 2 for the second.
   std::function<void(int)> on_shielded_interrupt;
 
@@ -30,11 +32,14 @@ class Scheduler : public core::TaskRunner {
   friend class Task;
   void make_ready(std::shared_ptr<Task> task);
   void resume(const std::shared_ptr<Task>& task);
-  void handle_interrupts(const std::shared_ptr<Task>& main);
+  void handle_interrupts();
 
   lua_State* L_;
   core::Runtime& runtime_;
+  std::shared_ptr<bool> state_open_ = std::make_shared<bool>(true);
   std::deque<std::shared_ptr<Task>> ready_;
+  std::shared_ptr<Task> main_;
+  Task* current_ = nullptr;
   int shielded_interrupts_ = 0;
 };
 

@@ -35,6 +35,7 @@ pool_size=$pool_size"
   printf '%s\n' "$lab_directory" >"$owner_file"
   printf '%s\n' "$session" >"$session_file.new"
   mv "$session_file.new" "$session_file"
+  [[ -z ${DROVER_LAB_SESSION:-} ]] || touch "$lab_directory/made_by_run"
   start_hosts "$firewall" "$trust" "$pool_size" $names
   touch "$lab_directory/complete"
   trap - EXIT INT TERM HUP
@@ -125,7 +126,7 @@ tear_down() {
   done
   remove_switch
   rm -rf --one-file-system "$hosts_directory" "$keys_directory" "$guests_directory" "$lab_directory/shared" \
-    "$session_file" "$session_file.new" "$lab_directory/complete" "$lab_directory/ssh_config" \
+    "$session_file" "$session_file.new" "$lab_directory/complete" "$lab_directory/made_by_run" "$lab_directory/ssh_config" \
     "$lab_directory/known_hosts" "$lab_directory/hosts_file"
   rm -f "$owner_file"
 }
@@ -167,21 +168,53 @@ domains_of() {
   on_host "$1" timeout 10 virsh --quiet list --all --name | sed '/^$/d' || true
 }
 
-# lab run [up options] -- COMMAND...: waits for its turn, makes a new lab, runs COMMAND, takes the lab away.
+# lab run [--empty] [up options] -- COMMAND...: waits for its turn, makes a new lab, runs COMMAND, takes the
+# lab away. With --empty the turn only: COMMAND calls up and down itself.
 lab_run() {
   local -a options=()
-  local code=0
-  while [[ $# -gt 0 && $1 != -- ]]; do options+=("$1"); shift; done
+  local code=0 empty=no
+  while [[ $# -gt 0 && $1 != -- ]]; do
+    if [[ $1 == --empty ]]; then empty=yes; else options+=("$1"); fi
+    shift
+  done
   [[ ${1:-} == -- && $# -gt 1 ]] || wrong_use "run: lab run [up options] -- COMMAND..."
   shift
   require_root
-  exec {session_descriptor}>"$session_lock"
-  flock --wait "${LAB_WAIT_SECONDS:-1800}" "$session_descriptor" || die "another test run keeps the lab"
+  take_turn
   export DROVER_LAB_SESSION=$$ LAB=$lab_directory
   trap '"$lab_source/lab" down' EXIT
   trap 'exit 130' INT TERM HUP
-  "$lab_source/lab" down
-  "$lab_source/lab" up "${options[@]}"
+  [[ $empty == yes ]] || "$lab_source/lab" up "${options[@]}"
   "$@" || code=$?
   return "$code"
+}
+
+# One test run at a time, and never the lab of a person who is at work in it: that one is waited for.
+take_turn() {
+  local seconds=${LAB_WAIT_SECONDS:-1800}
+  exec {session_descriptor}>"$session_lock"
+  flock --nonblock "$session_descriptor" || {
+    say "another test run has the lab: waiting for it"
+    flock --wait "$seconds" "$session_descriptor" || die "another test run keeps the lab"
+  }
+  lab_may_be_taken || {
+    say "a lab is up in $(cat "$owner_file"): waiting for its lab down"
+    poll "$seconds" lab_may_be_taken || die "the lab in $(cat "$owner_file") stays up"
+  }
+}
+
+# Free when there is none, when what is there is not whole, or when a run made it that is dead by now
+# (we have the lock that it had).
+lab_may_be_taken() {
+  local owner
+  namespace_exists switch && owner=$(cat "$owner_file" 2>/dev/null) || return 0
+  if [[ -e $owner/made_by_run ]] || ! LAB=$owner "$lab_source/lab" status --json 2>/dev/null | grep -q '"up":true'; then
+    # Somebody may be starting one just now: down waits for that, so look again after its lock is free.
+    flock "$machine_lock" true
+    [[ -e $owner/made_by_run ]] || ! LAB=$owner "$lab_source/lab" status --json 2>/dev/null | grep -q '"up":true' || return 1
+    DROVER_LAB_SESSION=$$ LAB=$owner "$lab_source/lab" down
+    return 0
+  fi
+  sleep 0.5
+  return 1
 }
