@@ -103,7 +103,7 @@ end
 function context:lease(kind_name, arguments, secret)
   local kind = lease.find(kind_name)
   if self.planning then
-    for _, change in ipairs(lease.describe(kind, arguments)) do
+    for _, change in ipairs(lease.describe(kind, arguments, self)) do
       change.temporary = true
       self.plan:add(change)
     end

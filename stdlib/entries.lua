@@ -42,8 +42,7 @@ end
 function entries.grant(store, env, kind, arguments, secret)
   local entry = write_intent(store, env, { type = "lease", kind = kind.name, label = lease.label(kind, arguments),
     arguments = json.encode(arguments) })
-  local before = probe(kind, arguments, env)
-  if before == "foreign" then
+  if not kind.named_by_run and probe(kind, arguments, env) == "foreign" then
     store:mark_entry(env.run_id, entry.sequence, "ended")
     entry.state = "ended"
     errors.raise { code = "NOT_OURS", host = arguments.host,
@@ -82,6 +81,7 @@ function entries.commit(store, env)
 end
 
 local function end_lease(kind, arguments, env, result)
+  if kind.named_by_run then return kind.revoke(arguments, env, result) or "revoked" end
   local state = probe(kind, arguments, env, result)
   if state ~= "ours" then return state end
   kind.revoke(arguments, env, result)

@@ -1,6 +1,7 @@
 #include "bindings/ssh/ssh.h"
 
 #include "bindings/core/object.h"
+#include "bindings/ssh/forward.h"
 #include "bindings/ssh/key_pair.h"
 #include "bindings/ssh/ssh_functions.h"
 
@@ -12,12 +13,15 @@ constexpr const char* connect_errors =
     "BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, NO_NAME, NO_CONNECTION, NO_PROGRAM, TIMEOUT, CANCELLED";
 
 constexpr const char* connect_options =
-    "user, port, identity_files (list of paths, instead of the configured ones), known_hosts and config (paths, instead "
-    "of the configured ones), host_key (\"ssh-ed25519 AAAA...\": no other is accepted), password_fd (a descriptor whose "
+    "user, port, identity_files (list of paths, instead of the configured ones), known_hosts and config (paths, "
+    "instead "
+    "of the configured ones), host_key (\"ssh-ed25519 AAAA...\": no other is accepted), password_fd (a descriptor "
+    "whose "
     "first line is the password), ask_password (asks on the terminal, without echo), connect_timeout_ms (10000).";
 
 constexpr const char* key_names =
-    "key (the public key's line), mark (the comment that makes the line ours), user (who is logged in), file (what sshd "
+    "key (the public key's line), mark (the comment that makes the line ours), user (who is logged in), file (what "
+    "sshd "
     "is configured to read)";
 
 const core::Class& key_pair_class() {
@@ -31,11 +35,13 @@ const core::Class& key_pair_class() {
           {"tostring", key_tostring, "Its type and fingerprint.", {}, {{"text", "string", ""}}},
           {"write_private",
            key_write_private,
-           "Writes the private half in OpenSSH's format, mode 0600, into a directory of mode 0700 on tmpfs or ramfs. The "
+           "Writes the private half in OpenSSH's format, mode 0600, into a directory of mode 0700 on tmpfs or ramfs. "
+           "The "
            "directory is made when it is missing. An existing file is not replaced.",
            {{"machine", "host.Machine", "Or a host object."}, {"path", "string", "Absolute."}},
            {{"written", "table", "path, made_directory: what remove_private takes."}},
-           "BAD_ARGUMENT, NOT_TMPFS, UNSAFE_PERMISSIONS, NO_FILE, NO_PERMISSION, FILE_FAILED, CONNECTION_LOST, CANCELLED",
+           "BAD_ARGUMENT, NOT_TMPFS, UNSAFE_PERMISSIONS, NO_FILE, NO_PERMISSION, FILE_FAILED, CONNECTION_LOST, "
+           "CANCELLED",
            core::Blocking::yes,
            core::Effect::changes},
       },
@@ -43,11 +49,58 @@ const core::Class& key_pair_class() {
   return definition;
 }
 
+const core::Class& forward_class() {
+  static const core::Class definition{
+      Forward::lua_name,
+      "A listening socket here whose connections come out on a host.",
+      {
+          {"close",
+           forward_close,
+           "Ends it and its connections, and removes the socket's file. Doing it twice is no error.",
+           {},
+           {},
+           "",
+           core::Blocking::yes},
+          {"local_address", forward_local_address, "The path, or 127.0.0.1:PORT.", {}, {{"address", "string", ""}}},
+          {"status",
+           forward_status,
+           "How it is.",
+           {},
+           {{"status", "table", "open, connections (so far), refused (by the host), last_error."}}},
+          {"tostring", forward_tostring, "Its local address.", {}, {{"text", "string", ""}}},
+      },
+      core::destroy_object<Forward>};
+  return definition;
+}
+
+std::vector<core::Function> forward_functions() {
+  return {
+      {"forward_unix",
+       forward_unix,
+       "Forwards a UNIX socket of this machine (mode 0600) to one of the host, through its SSH connection.",
+       {{"machine", "host.Machine", "Or a host object; over SSH."}, {"options", "table", "local_path, remote_path."}},
+       {{"forward", "ssh.Forward", ""}},
+       "BAD_ARGUMENT, NOT_SSH, PATH_BUSY, NO_PERMISSION, FAILED, CONNECTION_LOST, CLOSED, CANCELLED",
+       core::Blocking::yes,
+       core::Effect::changes},
+      {"forward_tcp",
+       forward_tcp,
+       "Forwards a port of 127.0.0.1 on this machine to an address as the host sees it.",
+       {{"machine", "host.Machine", "Or a host object; over SSH."},
+        {"options", "table", "local_port (0: a free one), remote_host (127.0.0.1), remote_port."}},
+       {{"forward", "ssh.Forward", ""}},
+       "BAD_ARGUMENT, NOT_SSH, PORT_BUSY, NO_PERMISSION, FAILED, CONNECTION_LOST, CLOSED, CANCELLED",
+       core::Blocking::yes,
+       core::Effect::changes},
+  };
+}
+
 std::vector<core::Function> connection_functions() {
   return {
       {"connect",
        connect,
-       "A machine over SSH: logs in with the agent's keys, key files, then a password when one is allowed. The host key is "
+       "A machine over SSH: logs in with the agent's keys, key files, then a password when one is allowed. The host "
+       "key is "
        "known and equal, or it is an error; nothing accepts another. Programs share few connections; a dead host is "
        "noticed within 15 s.",
        {{"target", "string", "user@name:port, [IPv6]:port, or an alias of ~/.ssh/config (jump hosts work)."},
@@ -60,7 +113,8 @@ std::vector<core::Function> connection_functions() {
        "The host key that a server shows, without logging in.",
        {{"target", "string", ""}, {"options?", "table", connect_options}},
        {{"key", "table",
-         "type, fingerprint_sha256, public_key_line, known_as (its name in known_hosts), known: known, unknown, changed "
+         "type, fingerprint_sha256, public_key_line, known_as (its name in known_hosts), known: known, unknown, "
+         "changed "
          "(another key of this type is known), other (only keys of other types are known), revoked."}},
        connect_errors,
        core::Blocking::yes},
@@ -78,7 +132,8 @@ std::vector<core::Function> connection_functions() {
         {"key_line", "string", "\"ssh-ed25519 AAAA...\"."},
         {"options?", "table", "known_hosts (path), config (path)."}},
        {{"result", "table", "file, line, added (false: it was there)."}},
-       "BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, HOST_KEY_CHANGED, NO_PERMISSION, WRITE_FAILED, NO_PROGRAM, TIMEOUT",
+       "BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, HOST_KEY_CHANGED, NO_PERMISSION, WRITE_FAILED, NO_PROGRAM, "
+       "TIMEOUT",
        core::Blocking::yes,
        core::Effect::changes},
   };
@@ -87,7 +142,8 @@ std::vector<core::Function> connection_functions() {
 std::vector<core::Function> key_functions() {
   const std::string named = std::string(key_names);
   const std::string file_errors =
-      "BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, TIMEOUT, "
+      "BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, "
+      "TIMEOUT, "
       "CANCELLED";
   return {
       {"generate_key",
@@ -107,7 +163,8 @@ std::vector<core::Function> key_functions() {
        core::Effect::changes},
       {"authorize",
        authorize,
-       "Adds a key to a user's authorized_keys: atomic, under a lock, every other byte kept. Doing it twice adds one line. "
+       "Adds a key to a user's authorized_keys: atomic, under a lock, every other byte kept. Doing it twice adds one "
+       "line. "
        "Refuses a file that sshd would refuse.",
        {{"machine", "host.Machine", "Or a host object."},
         {"options", "table",
@@ -120,7 +177,8 @@ std::vector<core::Function> key_functions() {
        core::Effect::changes},
       {"revoke",
        revoke,
-       "Removes exactly the line with this key and this mark, and the file and folder that authorize made when nothing else "
+       "Removes exactly the line with this key and this mark, and the file and folder that authorize made when nothing "
+       "else "
        "is in them. Nothing to remove is no error. A session that is open already lives on.",
        {{"machine", "host.Machine", "Or a host object."},
         {"options", "table", named + ", added_newline, made_file, made_directory (as authorize gave them)."}},
@@ -152,6 +210,7 @@ std::vector<core::Function> key_functions() {
 
 std::vector<core::Function> all_functions() {
   std::vector<core::Function> functions = connection_functions();
+  for (auto& function : forward_functions()) functions.push_back(std::move(function));
   for (auto& function : key_functions()) functions.push_back(std::move(function));
   return functions;
 }
@@ -160,7 +219,7 @@ std::vector<core::Function> all_functions() {
 
 const core::Module& module() {
   static const core::Module definition{
-      "ssh", "Machines over SSH, host keys, key pairs, authorized_keys.", all_functions(), {key_pair_class()}};
+      "ssh", "Machines over SSH, host keys, forwarding, key pairs, authorized_keys.", all_functions(), {forward_class(), key_pair_class()}};
   return definition;
 }
 

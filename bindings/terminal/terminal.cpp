@@ -60,7 +60,7 @@ const core::Module& module() {
           {"write",
            write_now,
            "Writes to standard output at once.",
-           {{"text", "string", ""}},
+           {{"text", "string", "Bytes, as they are."}},
            {{"written", "boolean", "False when the screen is gone."}},
            "BAD_ARGUMENT"},
       },
