@@ -28,6 +28,28 @@ std::vector<std::string> command_names(const CLI::App& app) {
   return names;
 }
 
+// What completion offers, from the same declarations that parsing and --help use.
+Json describe_options(const CLI::App& app) {
+  Json options = Json::array();
+  for (const CLI::Option* option : app.get_options()) {
+    Json names = Json::array();
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+    bool takes_value = option->get_type_size() > 0;
+    options.push_back({{"names", names}, {"value", takes_value ? option->get_type_name() : ""}});
+  }
+  return options;
+}
+
+Json describe(const CLI::App& app) {
+  Json commands = Json::object();
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_group().empty()) continue;  // not for people
+    commands[command->get_name()] = {{"summary", command->get_description()}, {"options", describe_options(*command)}};
+  }
+  return {{"options", describe_options(app)}, {"commands", commands}};
+}
+
 // The index of the first word that is no option, from `index` on.
 size_t skip_options(const std::vector<std::string>& arguments, size_t index) {
   while (index < arguments.size() && !arguments[index].empty() && arguments[index][0] == '-') {
@@ -77,6 +99,7 @@ int run_program(int argc, char** argv) {
     request["playbooks"] = options.playbooks;
     request["json"] = options.json;
     request["verbose"] = options.verbose;
+    if (command == "complete") request["program"] = describe(app);
     Session session(options);
     code = session.run_command(command, request);
     // Not an ordinary return: a worker may still be inside a call that nobody can stop, and the state holds objects
