@@ -218,6 +218,13 @@ function methods:address_for(other)
     hint = "give the playbook an address, or set migrate_address in hosts.lua" }
 end
 
+--- Closes the libvirt connection, as after it broke; the next use opens a new one.
+function methods:reopen_virt()
+  local virt = rawget(self, "virt")
+  rawset(self, "virt", nil)
+  if virt then virt:close() end
+end
+
 --- Closes what was opened, last first. A second time does nothing.
 function methods:close()
   if rawget(self, "closed") then return end

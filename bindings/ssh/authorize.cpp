@@ -1,6 +1,9 @@
 #include "bindings/ssh/authorize.h"
 
 #include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -76,8 +79,8 @@ KeysPlace read_place(core::Machine& machine, const KeyRequest& request, core::Ca
     throw Error("ssh", "BAD_ARGUMENT", "the file of authorized keys must be absolute: " + request.file);
   }
   std::string expiry = request.expires_at_s > 0 ? std::to_string((request.expires_at_s + 59) / 60 * 60) : "";
-  auto result = run_script(machine, {"sh", "-c", scripts::read_keys, "drover", request.user, request.file, expiry}, "",
-                           token);
+  auto result =
+      run_script(machine, {"sh", "-c", scripts::read_keys, "drover", request.user, request.file, expiry}, "", token);
   if (result.exit_code != 0) throw script_error(machine, result, "authorized_keys cannot be read");
   return parse_place(result.output);
 }
@@ -89,10 +92,41 @@ std::vector<std::string> script_argv(const KeysPlace& place) {
   return {"sh", "-c"};
 }
 
-void pause_a_little() {
+// The more tries it took, the more editors there are.
+void pause_a_little(int attempt) {
   thread_local std::minstd_rand random(std::random_device{}());
-  std::this_thread::sleep_for(std::chrono::milliseconds(2 + random() % 20));
+  unsigned most_ms = 20U * static_cast<unsigned>(std::min(attempt + 1, 10));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2 + random() % most_ms));
 }
+
+// Within this process editors of one file take turns: the lock on the host is against other processes, and there each
+// lost race costs a round trip.
+class Turn {
+ public:
+  Turn(const std::string& host, const std::string& file, core::CancelToken& token) {
+    {
+      std::lock_guard lock(map_mutex());
+      auto& entry = mutexes()[host + "\n" + file];
+      if (!entry) entry = std::make_shared<std::timed_mutex>();
+      mutex_ = entry;
+    }
+    while (!mutex_->try_lock_for(std::chrono::milliseconds(50))) token.throw_if_cancelled("authorized_keys");
+  }
+  ~Turn() { mutex_->unlock(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  static std::mutex& map_mutex() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  static std::map<std::string, std::shared_ptr<std::timed_mutex>>& mutexes() {
+    static std::map<std::string, std::shared_ptr<std::timed_mutex>> map;
+    return map;
+  }
+  std::shared_ptr<std::timed_mutex> mutex_;
+};
 
 Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& edit, const GrantedKey* take_away,
                  core::CancelToken& token) {
@@ -139,7 +173,7 @@ Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& edit, cons
       return rest;
     }
     token.throw_if_cancelled("authorized_keys");
-    pause_a_little();
+    pause_a_little(attempt);
   }
   throw Error("ssh", "BUSY", place.real + " is changed by others all the time")
       .on_host(machine.name())
@@ -206,7 +240,8 @@ KeysPlace parse_place(const std::string& output) {
 
 void check_permissions(const KeysPlace& place, const std::string& host) {
   auto refuse = [&](const KeysPlace::Node& node, const std::string& why, const std::string& hint) {
-    throw Error("ssh", "UNSAFE_PERMISSIONS", "sshd would not use the keys of " + place.user + ": " + node.path + " " + why)
+    throw Error("ssh", "UNSAFE_PERMISSIONS",
+                "sshd would not use the keys of " + place.user + ": " + node.path + " " + why)
         .on_host(host)
         .on_object(node.path)
         .with_hint(hint);
@@ -228,6 +263,7 @@ GrantedKey authorize_key(core::Machine& machine, const KeyRequest& request, core
   PublicKey key = parse_public_key(request.key);
   check_mark(request.mark);
   format_options(request.options);  // before anything is asked of the host
+  Turn turn(machine.name(), request.user + "\n" + request.file, token);
   KeysPlace place = read_place(machine, request, token);
   check_permissions(place, machine.name());
   GrantedKey granted;
@@ -254,9 +290,11 @@ GrantedKey authorize_key(core::Machine& machine, const KeyRequest& request, core
   return granted;
 }
 
-bool revoke_key(core::Machine& machine, const KeyRequest& request, const GrantedKey& granted, core::CancelToken& token) {
+bool revoke_key(core::Machine& machine, const KeyRequest& request, const GrantedKey& granted,
+                core::CancelToken& token) {
   PublicKey key = parse_public_key(request.key);
   check_mark(request.mark);
+  Turn turn(machine.name(), request.user + "\n" + request.file, token);
   KeysPlace place = read_place(machine, request, token);
   if (!place.exists) {
     if (granted.made_directory) {

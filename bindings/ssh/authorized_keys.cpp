@@ -113,7 +113,8 @@ std::vector<AuthorizedLine> parse_authorized_keys(std::string_view contents) {
 }
 
 AddedLine add_line(std::string_view contents, std::string_view line) {
-  if (line.empty() || line.find_first_of(std::string_view("\r\n\0", 3)) != line.npos) refuse("the line", "is not one line");
+  if (line.empty() || line.find_first_of(std::string_view("\r\n\0", 3)) != line.npos)
+    refuse("the line", "is not one line");
   AddedLine result{std::string(contents), !contents.empty() && contents.back() != '\n'};
   if (result.added_newline) result.contents += '\n';
   result.contents.append(line).append("\n");

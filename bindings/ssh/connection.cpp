@@ -224,7 +224,8 @@ void Connection::check_alive(ssh_session session) {
   }
   int64_t quiet_ms = milliseconds(now - heard_);
   if (quiet_ms >= dead_after_ms) {
-    throw Error("ssh", "CONNECTION_LOST", host_.name + " has not answered for " + std::to_string(quiet_ms / 1000) + " s")
+    throw Error("ssh", "CONNECTION_LOST",
+                host_.name + " has not answered for " + std::to_string(quiet_ms / 1000) + " s")
         .on_host(host_.name)
         .with_hint("what ran there may still run: look before doing it again");
   }

@@ -87,13 +87,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  State state_ = State::connecting;                       // guarded by mutex_
-  bool closing_ = false;                                  // guarded by mutex_
-  bool ended_ = false;                                    // guarded by mutex_
-  std::optional<Error> failure_;                          // guarded by mutex_
-  std::vector<std::shared_ptr<ChannelTask>> submitted_;   // guarded by mutex_
-  std::shared_ptr<Secret> password_;                      // guarded by mutex_
-  PublicKey host_key_;                                    // guarded by mutex_
+  State state_ = State::connecting;                      // guarded by mutex_
+  bool closing_ = false;                                 // guarded by mutex_
+  bool ended_ = false;                                   // guarded by mutex_
+  std::optional<Error> failure_;                         // guarded by mutex_
+  std::vector<std::shared_ptr<ChannelTask>> submitted_;  // guarded by mutex_
+  std::shared_ptr<Secret> password_;                     // guarded by mutex_
+  PublicKey host_key_;                                   // guarded by mutex_
 
   // The thread's own.
   std::vector<std::shared_ptr<ChannelTask>> tasks_;

@@ -107,8 +107,8 @@ ConnectionPool::EntryRef ConnectionPool::acquire(core::CancelToken& token, Clock
       return entry;
     }
     if (now >= deadline) {
-      throw Error("ssh", "TIMEOUT", "no free channel to " + host_.name + " in " +
-                                        std::to_string(longest_queue_ms / 60000) + " minutes")
+      throw Error("ssh", "TIMEOUT",
+                  "no free channel to " + host_.name + " in " + std::to_string(longest_queue_ms / 60000) + " minutes")
           .on_host(host_.name);
     }
     changed_.wait_for(lock, queue_slice);
@@ -133,9 +133,8 @@ ConnectionPool::EntryRef ConnectionPool::open_locked() {
 }
 
 void ConnectionPool::forget_dead_locked() {
-  entries_.remove_if([](const Entry& entry) {
-    return entry.used == 0 && entry.connection->state() == Connection::State::dead;
-  });
+  entries_.remove_if(
+      [](const Entry& entry) { return entry.used == 0 && entry.connection->state() == Connection::State::dead; });
 }
 
 void ConnectionPool::release(EntryRef entry, bool refused) {

@@ -1,8 +1,7 @@
-// The connections to one host. A server allows ten sessions per connection (MaxSessions, sshd_config(5)); one stays free
-// to end a program of the others. A further connection is opened only when the nine are busy, up to most_connections;
-// beyond that callers wait their turn.
-// A lost connection is replaced at the next call: a run of hours outlives a restart of sshd.
-// Tested by tests/bindings/ssh/connection_test.cpp.
+// The connections to one host. A server allows ten sessions per connection (MaxSessions, sshd_config(5)); one stays
+// free to end a program of the others. A further connection is opened only when the nine are busy, up to
+// most_connections; beyond that callers wait their turn. A lost connection is replaced at the next call: a run of hours
+// outlives a restart of sshd. Tested by tests/bindings/ssh/connection_test.cpp.
 #pragma once
 
 #include <list>
@@ -52,9 +51,9 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
   ConnectOptions options_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::list<Entry> entries_;           // guarded by mutex_
-  size_t limit_ = most_connections;    // guarded by mutex_
-  bool closed_ = false;                // guarded by mutex_
+  std::list<Entry> entries_;         // guarded by mutex_
+  size_t limit_ = most_connections;  // guarded by mutex_
+  bool closed_ = false;              // guarded by mutex_
 };
 
 }  // namespace drover::ssh

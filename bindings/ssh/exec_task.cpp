@@ -189,7 +189,8 @@ bool ExecTask::kill_program(ssh_session session) {
   int result = ssh_channel_is_open(kill_channel_) ? SSH_OK : ssh_channel_open_session(kill_channel_);
   if (result == SSH_AGAIN) return false;
   if (result == SSH_OK) {
-    result = ssh_channel_request_exec(kill_channel_, command_line({"sh", "-c", kill_script, "drover", process_id_}, {}).c_str());
+    result = ssh_channel_request_exec(kill_channel_,
+                                      command_line({"sh", "-c", kill_script, "drover", process_id_}, {}).c_str());
     if (result == SSH_AGAIN) return false;
   }
   // Refused means that all sessions are taken: another try until the time is over.
@@ -205,7 +206,8 @@ void ExecTask::enforce_limits(Clock::time_point now) {
     cancelled = cancelled_;
   }
   if (!ending_) {
-    if (cancelled) end_program(cancelled_error("exec " + program_), now);
+    if (cancelled)
+      end_program(cancelled_error("exec " + program_), now);
     else if (too_large_)
       end_program(Error("ssh", "OUTPUT_TOO_LARGE",
                         program_ + " wrote more than " + std::to_string(most_output_bytes_) + " bytes"),

@@ -65,7 +65,7 @@ class ExecTask : public ChannelTask {
   core::ExecResult result_;
   Clock::time_point deadline_;
   std::optional<Error> ending_;  // why the program is being ended
-  std::string process_id_;  // of the program, and of its process group
+  std::string process_id_;       // of the program, and of its process group
   ssh_channel kill_channel_ = nullptr;
   bool killed_ = false;
   Clock::time_point give_up_at_;

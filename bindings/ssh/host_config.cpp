@@ -26,8 +26,8 @@ constexpr int64_t config_timeout_ms = 10000;
 bool is_safe_name(std::string_view name) {
   if (name.empty() || name.front() == '-') return false;
   return std::all_of(name.begin(), name.end(), [](unsigned char letter) {
-    return letter > ' ' && letter != 0x7f && std::string_view("'`\"$\\;&<>|(){}*?!,@/").find(static_cast<char>(letter)) ==
-                                                 std::string_view::npos;
+    return letter > ' ' && letter != 0x7f &&
+           std::string_view("'`\"$\\;&<>|(){}*?!,@/").find(static_cast<char>(letter)) == std::string_view::npos;
   });
 }
 
@@ -54,18 +54,31 @@ std::string expand(const std::string& text, const HostConfig& host) {
       continue;
     }
     switch (expanded[++i]) {
-      case '%': result += '%'; break;
-      case 'd': result += home_directory(); break;
-      case 'h': result += host.host; break;
-      case 'n': result += parse_target(host.name).host; break;
-      case 'p': result += std::to_string(host.port); break;
-      case 'r': result += host.user; break;
+      case '%':
+        result += '%';
+        break;
+      case 'd':
+        result += home_directory();
+        break;
+      case 'h':
+        result += host.host;
+        break;
+      case 'n':
+        result += parse_target(host.name).host;
+        break;
+      case 'p':
+        result += std::to_string(host.port);
+        break;
+      case 'r':
+        result += host.user;
+        break;
       case 'u': {
         const passwd* entry = getpwuid(getuid());
         result += entry != nullptr ? entry->pw_name : "";
         break;
       }
-      default: result += std::string("%") + expanded[i];
+      default:
+        result += std::string("%") + expanded[i];
     }
   }
   return result;
@@ -160,7 +173,7 @@ HostConfig read_host_config(const ConnectOptions& options) {
     host.host = host.host.substr(1, host.host.size() - 2);
   }
   if (!is_safe_name(host.host)) fail_target(options.target, "its configured name '" + host.host + "' is no host name");
-  host.known_as = lower(!alias.empty() ? alias
+  host.known_as = lower(!alias.empty()    ? alias
                         : host.port == 22 ? host.host
                                           : "[" + host.host + "]:" + std::to_string(host.port));
   if (!options.identity_files.empty()) {
@@ -194,7 +207,8 @@ std::vector<std::string> proxy_argv(const HostConfig& host) {
   Target hop = parse_target(last);
   // Nobody is there to answer a question, and an unknown key of a jump host stops like any other.
   std::vector<std::string> argv{"ssh", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"};
-  argv.insert(argv.end(), {"-o", "ConnectTimeout=" + std::to_string(std::max<int64_t>(1, host.connect_timeout_ms / 1000))});
+  argv.insert(argv.end(),
+              {"-o", "ConnectTimeout=" + std::to_string(std::max<int64_t>(1, host.connect_timeout_ms / 1000))});
   if (host.config) argv.insert(argv.end(), {"-F", *host.config});
   if (comma != std::string::npos) argv.insert(argv.end(), {"-J", host.proxy_jump.substr(0, comma)});
   if (hop.user) argv.insert(argv.end(), {"-l", *hop.user});

@@ -1,5 +1,7 @@
 #include "bindings/ssh/host_keys.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <fstream>
 #include <sstream>
@@ -32,6 +34,18 @@ std::string normalised(std::string line) {
   return std::string(trim(line));
 }
 
+// "!pattern" takes a host out again, wherever it stands in the list [sshd(8)]; libssh looks no further than a match.
+bool is_excluded(const std::string& line, const std::string& known_as) {
+  for (const std::string& pattern : split(line.substr(0, line.find(' ')), ',')) {
+    if (pattern.empty() || pattern[0] != '!') continue;
+    std::string escaped;
+    for (char letter : pattern.substr(1))
+      escaped += (letter == '[' || letter == '\\' ? "\\" : "") + std::string(1, letter);
+    if (fnmatch(escaped.c_str(), known_as.c_str(), FNM_CASEFOLD) == 0) return true;
+  }
+  return false;
+}
+
 void read_entry(const std::string& raw, const std::string& known_as, KnownEntry entry,
                 std::vector<KnownEntry>& entries) {
   std::string line = normalised(raw);
@@ -41,6 +55,7 @@ void read_entry(const std::string& raw, const std::string& known_as, KnownEntry 
   }
   // A certificate authority vouches for certificates, which libssh does not check: such a line is no host key.
   if (line.empty() || line[0] == '#' || line[0] == '@') return;
+  if (is_excluded(line, known_as)) return;
   ssh_knownhosts_entry* parsed = nullptr;
   if (ssh_known_hosts_parse_line(known_as.c_str(), line.c_str(), &parsed) != SSH_OK) return;
   std::unique_ptr<ssh_knownhosts_entry, EntryDeleter> owner(parsed);
@@ -75,7 +90,8 @@ PublicKey parse_public_key(const std::string& line) {
   std::istringstream words(line);
   std::string type, blob;
   words >> type >> blob;
-  if (line.find_first_of("\r\n") < line.size() - 1 && line.find('\n') != line.size() - 1) throw bad_key("it has more than one line");
+  if (line.find_first_of("\r\n") < line.size() - 1 && line.find('\n') != line.size() - 1)
+    throw bad_key("it has more than one line");
   KeyRef key = import_key(type, blob);
   if (!key) throw bad_key("'" + type + "' followed by no key of that type");
   return read_public_key(key.get());
@@ -83,11 +99,16 @@ PublicKey parse_public_key(const std::string& line) {
 
 const char* to_text(HostKeyState state) {
   switch (state) {
-    case HostKeyState::known: return "known";
-    case HostKeyState::unknown: return "unknown";
-    case HostKeyState::changed: return "changed";
-    case HostKeyState::other: return "other";
-    case HostKeyState::revoked: return "revoked";
+    case HostKeyState::known:
+      return "known";
+    case HostKeyState::unknown:
+      return "unknown";
+    case HostKeyState::changed:
+      return "changed";
+    case HostKeyState::other:
+      return "other";
+    case HostKeyState::revoked:
+      return "revoked";
   }
   return "unknown";
 }

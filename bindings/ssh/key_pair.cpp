@@ -75,7 +75,8 @@ core::ExecResult run_script(core::Machine& machine, const char* script, std::vec
 
 KeyPair generate_key_pair(KeyKind kind, const std::string& comment) {
   for (unsigned char letter : comment) {
-    if (letter < ' ' || letter == 0x7f) throw Error("ssh", "BAD_ARGUMENT", "the comment of a key holds a control character");
+    if (letter < ' ' || letter == 0x7f)
+      throw Error("ssh", "BAD_ARGUMENT", "the comment of a key holds a control character");
   }
   bool rsa = kind == KeyKind::rsa4096;
   ssh_key raw = nullptr;
@@ -112,11 +113,11 @@ WrittenKey write_private_key(core::Machine& machine, const KeyPair& pair, const 
   auto result = run_script(machine, write_script, {path, std::to_string(text.size())}, text, token);
   if (result.exit_code != 0) {
     std::string said(trim(result.errors));
-    const char* code = result.exit_code == not_tmpfs                          ? "NOT_TMPFS"
-                       : result.exit_code == unsafe                           ? "UNSAFE_PERMISSIONS"
-                       : said.find("Permission denied") != std::string::npos  ? "NO_PERMISSION"
-                       : said.find("No such file") != std::string::npos       ? "NO_FILE"
-                                                                              : "FILE_FAILED";
+    const char* code = result.exit_code == not_tmpfs                         ? "NOT_TMPFS"
+                       : result.exit_code == unsafe                          ? "UNSAFE_PERMISSIONS"
+                       : said.find("Permission denied") != std::string::npos ? "NO_PERMISSION"
+                       : said.find("No such file") != std::string::npos      ? "NO_FILE"
+                                                                             : "FILE_FAILED";
     throw Error("ssh", code, "the private key is not written to " + path + ": " + split(said, '\n').back())
         .on_host(machine.name())
         .on_object(path)

@@ -17,9 +17,9 @@ enum class KeyKind { ed25519, rsa4096 };
 
 struct KeyPair {
   static constexpr const char* lua_name = "ssh.KeyPair";
-  std::string type;         // "ssh-ed25519"
-  std::string public_line;  // "ssh-ed25519 AAAA... comment"
-  std::string fingerprint;  // "SHA256:..."
+  std::string type;                      // "ssh-ed25519"
+  std::string public_line;               // "ssh-ed25519 AAAA... comment"
+  std::string fingerprint;               // "SHA256:..."
   std::shared_ptr<Secret> private_text;  // OpenSSH's own format
 };
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <algorithm>
 
 #include "host/base/error.h"
 #include "host/base/text.h"
@@ -76,14 +75,15 @@ Error handshake_error(const Session& session, const HostConfig& host, const Conn
     said = std::string(trim(session.proxy->errors()));
   }
   if (!said.empty()) {
-    return Error("ssh", "NO_CONNECTION", "the jump host or proxy of " + host.name + " failed: " + split(said, '\n').back())
+    return Error("ssh", "NO_CONNECTION",
+                 "the jump host or proxy of " + host.name + " failed: " + split(said, '\n').back())
         .on_host(host.name)
         .with_native(said)
         .with_hint("try it by hand: ssh " + (host.proxy_jump.empty() ? host.name : split(host.proxy_jump, ',').back()));
   }
   if (native.find("no match for method") != native.npos && options.host_key) {
-    return Error("ssh", "HOST_KEY_CHANGED", host.name + " does not have a host key of the pinned type " +
-                                                parse_public_key(*options.host_key).type)
+    return Error("ssh", "HOST_KEY_CHANGED",
+                 host.name + " does not have a host key of the pinned type " + parse_public_key(*options.host_key).type)
         .on_host(host.name)
         .with_native(native)
         .with_hint("look at the host's keys, and at the key in the inventory");
@@ -114,8 +114,8 @@ int drive(const Session& session, const HostConfig& host, int again_code, int64_
           .with_hint("something listens there and does not speak; is it sshd, and is the host well?");
     }
     int flags = ssh_get_poll_flags(session.get());
-    pollfd wanted{ssh_get_fd(session.get()), static_cast<short>((flags & SSH_WRITE_PENDING) ? POLLIN | POLLOUT : POLLIN),
-                  0};
+    pollfd wanted{ssh_get_fd(session.get()),
+                  static_cast<short>((flags & SSH_WRITE_PENDING) ? POLLIN | POLLOUT : POLLIN), 0};
     poll(&wanted, 1, poll_slice_ms);
   }
 }
@@ -153,8 +153,9 @@ std::vector<KnownEntry> known_entries(const HostConfig& host) {
 
 void prove_host_key(const Session& session, const HostConfig& host, const ConnectOptions& options) {
   PublicKey shown = shown_host_key(session);
-  const char* warning = "somebody may sit between, or the host was installed anew: ask its administrator, compare the "
-                        "fingerprint there (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then correct ";
+  const char* warning =
+      "somebody may sit between, or the host was installed anew: ask its administrator, compare the "
+      "fingerprint there (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then correct ";
   if (options.host_key) {
     PublicKey pinned = parse_public_key(*options.host_key);
     if (pinned.blob == shown.blob) return;
@@ -166,7 +167,8 @@ void prove_host_key(const Session& session, const HostConfig& host, const Connec
   }
   std::vector<KnownEntry> entries = known_entries(host);
   switch (judge_host_key(entries, shown)) {
-    case HostKeyState::known: return;
+    case HostKeyState::known:
+      return;
     case HostKeyState::unknown:
       throw Error("ssh", "HOST_KEY_UNKNOWN",
                   "the host key of " + host.name + " is not known: " + shown.type + " " + shown.fingerprint)

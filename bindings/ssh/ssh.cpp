@@ -12,12 +12,15 @@ constexpr const char* connect_errors =
     "BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, NO_NAME, NO_CONNECTION, NO_PROGRAM, TIMEOUT, CANCELLED";
 
 constexpr const char* connect_options =
-    "user, port, identity_files (list of paths, instead of the configured ones), known_hosts and config (paths, instead "
-    "of the configured ones), host_key (\"ssh-ed25519 AAAA...\": no other is accepted), password_fd (a descriptor whose "
+    "user, port, identity_files (list of paths, instead of the configured ones), known_hosts and config (paths, "
+    "instead "
+    "of the configured ones), host_key (\"ssh-ed25519 AAAA...\": no other is accepted), password_fd (a descriptor "
+    "whose "
     "first line is the password), ask_password (asks on the terminal, without echo), connect_timeout_ms (10000).";
 
 constexpr const char* key_names =
-    "key (the public key's line), mark (the comment that makes the line ours), user (who is logged in), file (what sshd "
+    "key (the public key's line), mark (the comment that makes the line ours), user (who is logged in), file (what "
+    "sshd "
     "is configured to read)";
 
 const core::Class& key_pair_class() {
@@ -31,11 +34,13 @@ const core::Class& key_pair_class() {
           {"tostring", key_tostring, "Its type and fingerprint.", {}, {{"text", "string", ""}}},
           {"write_private",
            key_write_private,
-           "Writes the private half in OpenSSH's format, mode 0600, into a directory of mode 0700 on tmpfs or ramfs. The "
+           "Writes the private half in OpenSSH's format, mode 0600, into a directory of mode 0700 on tmpfs or ramfs. "
+           "The "
            "directory is made when it is missing. An existing file is not replaced.",
            {{"machine", "host.Machine", "Or a host object."}, {"path", "string", "Absolute."}},
            {{"written", "table", "path, made_directory: what remove_private takes."}},
-           "BAD_ARGUMENT, NOT_TMPFS, UNSAFE_PERMISSIONS, NO_FILE, NO_PERMISSION, FILE_FAILED, CONNECTION_LOST, CANCELLED",
+           "BAD_ARGUMENT, NOT_TMPFS, UNSAFE_PERMISSIONS, NO_FILE, NO_PERMISSION, FILE_FAILED, CONNECTION_LOST, "
+           "CANCELLED",
            core::Blocking::yes,
            core::Effect::changes},
       },
@@ -47,7 +52,8 @@ std::vector<core::Function> connection_functions() {
   return {
       {"connect",
        connect,
-       "A machine over SSH: logs in with the agent's keys, key files, then a password when one is allowed. The host key is "
+       "A machine over SSH: logs in with the agent's keys, key files, then a password when one is allowed. The host "
+       "key is "
        "known and equal, or it is an error; nothing accepts another. Programs share few connections; a dead host is "
        "noticed within 15 s.",
        {{"target", "string", "user@name:port, [IPv6]:port, or an alias of ~/.ssh/config (jump hosts work)."},
@@ -60,7 +66,8 @@ std::vector<core::Function> connection_functions() {
        "The host key that a server shows, without logging in.",
        {{"target", "string", ""}, {"options?", "table", connect_options}},
        {{"key", "table",
-         "type, fingerprint_sha256, public_key_line, known_as (its name in known_hosts), known: known, unknown, changed "
+         "type, fingerprint_sha256, public_key_line, known_as (its name in known_hosts), known: known, unknown, "
+         "changed "
          "(another key of this type is known), other (only keys of other types are known), revoked."}},
        connect_errors,
        core::Blocking::yes},
@@ -78,7 +85,8 @@ std::vector<core::Function> connection_functions() {
         {"key_line", "string", "\"ssh-ed25519 AAAA...\"."},
         {"options?", "table", "known_hosts (path), config (path)."}},
        {{"result", "table", "file, line, added (false: it was there)."}},
-       "BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, HOST_KEY_CHANGED, NO_PERMISSION, WRITE_FAILED, NO_PROGRAM, TIMEOUT",
+       "BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, HOST_KEY_CHANGED, NO_PERMISSION, WRITE_FAILED, NO_PROGRAM, "
+       "TIMEOUT",
        core::Blocking::yes,
        core::Effect::changes},
   };
@@ -87,7 +95,8 @@ std::vector<core::Function> connection_functions() {
 std::vector<core::Function> key_functions() {
   const std::string named = std::string(key_names);
   const std::string file_errors =
-      "BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, TIMEOUT, "
+      "BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, "
+      "TIMEOUT, "
       "CANCELLED";
   return {
       {"generate_key",
@@ -107,7 +116,8 @@ std::vector<core::Function> key_functions() {
        core::Effect::changes},
       {"authorize",
        authorize,
-       "Adds a key to a user's authorized_keys: atomic, under a lock, every other byte kept. Doing it twice adds one line. "
+       "Adds a key to a user's authorized_keys: atomic, under a lock, every other byte kept. Doing it twice adds one "
+       "line. "
        "Refuses a file that sshd would refuse.",
        {{"machine", "host.Machine", "Or a host object."},
         {"options", "table",
@@ -120,7 +130,8 @@ std::vector<core::Function> key_functions() {
        core::Effect::changes},
       {"revoke",
        revoke,
-       "Removes exactly the line with this key and this mark, and the file and folder that authorize made when nothing else "
+       "Removes exactly the line with this key and this mark, and the file and folder that authorize made when nothing "
+       "else "
        "is in them. Nothing to remove is no error. A session that is open already lives on.",
        {{"machine", "host.Machine", "Or a host object."},
         {"options", "table", named + ", added_newline, made_file, made_directory (as authorize gave them)."}},

@@ -80,12 +80,12 @@ core::ExecResult SshMachine::run(std::vector<std::string> argv, std::string inpu
 Error SshMachine::file_error(const core::ExecResult& result, const std::string& verb, const std::string& path) const {
   std::string said(trim(result.errors));
   auto contains = [&said](const char* text) { return said.find(text) != said.npos; };
-  const char* code = contains("No such file or directory") || contains("Not a directory") ? "NO_FILE"
-                     : contains("Permission denied") || contains("Operation not permitted") ||
-                             contains("Read-only file system")
-                         ? "NO_PERMISSION"
-                     : contains("No space left") || contains("Disk quota") ? "NO_SPACE"
-                                                                          : "FILE_FAILED";
+  const char* code =
+      contains("No such file or directory") || contains("Not a directory") ? "NO_FILE"
+      : contains("Permission denied") || contains("Operation not permitted") || contains("Read-only file system")
+          ? "NO_PERMISSION"
+      : contains("No space left") || contains("Disk quota") ? "NO_SPACE"
+                                                            : "FILE_FAILED";
   return Error("ssh", code, "cannot " + verb + " " + path + (said.empty() ? "" : ": " + split(said, '\n').back()))
       .on_host(name())
       .on_object(path)
@@ -113,7 +113,8 @@ void SshMachine::write_file(const std::string& path, const std::string& data, ui
 }
 
 std::optional<core::FileInfo> SshMachine::stat_file(const std::string& path, core::CancelToken& token) {
-  core::ExecResult result = run({"stat", "-c", "%f %s %u %g %Y", "--", path == "-" ? "./-" : path}, "", answer_bytes, token);
+  core::ExecResult result =
+      run({"stat", "-c", "%f %s %u %g %Y", "--", path == "-" ? "./-" : path}, "", answer_bytes, token);
   if (result.exit_code != 0) {
     Error error = file_error(result, "look at", path);
     if (error.code == "NO_FILE") return std::nullopt;

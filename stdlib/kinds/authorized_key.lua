@@ -29,7 +29,8 @@ return lease.kind {
     return { host = a.host, text = "let the run's key in as " .. (a.user or "root"), lines = { as_line(a) } }
   end,
   probe = function(a, env, result)
-    return ssh.probe_authorized(env:host(a.host).machine, granted(a, result))
+    return ssh.probe_authorized(env:host(a.host).machine, { user = a.user, key = a.key, mark = a.mark,
+      file = result and result.file })
   end,
   grant = function(a, env) return ssh.authorize(env:host(a.host).machine, description(a)) end,
   revoke = function(a, env, result) ssh.revoke(env:host(a.host).machine, granted(a, result)) end,

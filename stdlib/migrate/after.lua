@@ -172,7 +172,7 @@ function after.summarise(move)
     counts[one.kind] = (counts[one.kind] or 0) + 1
   end
   for index, kind in ipairs(kinds) do
-    if counts[kind] > 1 then kinds[index] = counts[kind] .. " " .. kind .. "s" end
+    if counts[kind] > 1 then kinds[index] = ("%s (%d)"):format(kind, counts[kind]) end
   end
   if #kinds > 0 then ctx:report("granted and taken back", table.concat(kinds, ", ")) end
 end

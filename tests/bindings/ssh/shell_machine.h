@@ -16,11 +16,15 @@ namespace drover::ssh::test {
 
 class ShellMachine : public core::Machine {
  public:
+  explicit ShellMachine(std::string name = "localhost") : name_(std::move(name)) {}
   const std::string& name() const override { return name_; }
   bool is_local() const override { return true; }
 
   // Runs before each program: where a test lets somebody else act in between.
   std::function<void(const core::ExecRequest&)> before;
+
+  // A folder whose programs come before the system's.
+  std::string programs;
 
   core::ExecResult exec(const core::ExecRequest& request, core::CancelToken&) override {
     if (before) before(request);
@@ -33,6 +37,7 @@ class ShellMachine : public core::Machine {
     arguments.push_back(nullptr);
     std::vector<std::string> variables;
     for (const auto& [key, value] : request.environment) variables.push_back(key + "=" + value);
+    if (!programs.empty()) variables.push_back("PATH=" + programs + ":" + getenv("PATH"));
     pid_t pid = fork();
     if (pid == 0) {
       dup2(input.get(), 0);
@@ -61,7 +66,7 @@ class ShellMachine : public core::Machine {
     if (pread(fd, text.data(), text.size(), 0) != size) text.clear();
     return text;
   }
-  std::string name_ = "localhost";
+  std::string name_;
 };
 
 }  // namespace drover::ssh::test

@@ -22,6 +22,7 @@
 
 #include "bindings/ssh/child.h"
 #include "bindings/ssh/host_config.h"
+#include "host/base/error.h"
 #include "host/base/unique_fd.h"
 
 namespace drover::ssh::test {

@@ -1,0 +1,284 @@
+// authorized_keys on a machine: granted and revoked without a trace, under concurrency, and only where sshd would look.
+#include "bindings/ssh/authorize.h"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+
+#include "bindings/ssh/key_pair.h"
+#include "bindings/ssh/ssh_machine.h"
+#include "tests/bindings/ssh/shell_machine.h"
+#include "tests/bindings/ssh/test_server.h"
+
+using namespace drover;
+using namespace drover::ssh;
+using namespace drover::ssh::test;
+
+namespace {
+
+const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICf9svRenC/PLKIL9nk6K/pxQgoiFC41wTNvoIncOxs5 x";
+
+// A private folder that sshd would accept, with a file in it.
+struct Place {
+  Place() : path(folder / "ssh/authorized_keys") {
+    std::filesystem::create_directory(folder / "ssh");
+    chmod((folder / "ssh").c_str(), 0700);
+    request.key = key;
+    request.mark = "drover run=1 lease=2";
+    request.file = path;
+  }
+  bool clean() const {
+    size_t count = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder / "ssh")) ++count;
+    return count == (std::filesystem::exists(path) ? 1U : 0U);
+  }
+  // Below /root: /tmp may be written by everybody, and sshd refuses that.
+  struct Home {
+    Home() {
+      std::string pattern = "/root/.drover-authorize-test-XXXXXX";
+      path = mkdtemp(pattern.data());
+    }
+    ~Home() { std::filesystem::remove_all(path); }
+    std::string operator/(const std::string& name) const { return path + "/" + name; }
+    std::string path;
+  } folder;
+  std::string path;
+  KeyRequest request;
+  ShellMachine machine;
+  core::CancelToken token;
+};
+
+}  // namespace
+
+TEST_CASE("a key is granted once and revoked without a trace", "[ssh]") {
+  Place place;
+  std::string before = GENERATE(std::string("ssh-rsa AAAAB3Nza admin\n"), std::string("no newline"),
+                                std::string("a\r\nb\r\n"), std::string(), std::string("\0\xff\n\n", 4));
+  write_text(place.path, before, 0640);
+  REQUIRE(chown(place.path.c_str(), 0, 4) == 0);
+  place.request.options.from = "192.0.2.0/24";
+
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(granted.added);
+  REQUIRE_FALSE(granted.made_file);
+  REQUIRE(granted.file == place.path);
+  REQUIRE(granted.line == "restrict,from=\"192.0.2.0/24\" " + key.substr(0, key.size() - 2) + " drover run=1 lease=2");
+  REQUIRE(read_text(place.path).find(granted.line + "\n") != std::string::npos);
+  REQUIRE(probe_key(place.machine, place.request, place.token) == Presence::ours);
+
+  REQUIRE_FALSE(authorize_key(place.machine, place.request, place.token).added);
+  KeyRequest other = place.request;
+  other.mark = "drover run=2";
+  REQUIRE(probe_key(place.machine, other, place.token) == Presence::foreign);
+  REQUIRE_FALSE(revoke_key(place.machine, other, granted, place.token));
+
+  REQUIRE(revoke_key(place.machine, place.request, granted, place.token));
+  REQUIRE(read_text(place.path) == before);
+  struct stat info {};
+  REQUIRE(stat(place.path.c_str(), &info) == 0);
+  REQUIRE((info.st_mode & 07777) == 0640);
+  REQUIRE(info.st_gid == 4);
+  REQUIRE_FALSE(revoke_key(place.machine, place.request, granted, place.token));
+  REQUIRE(probe_key(place.machine, place.request, place.token) == Presence::absent);
+  REQUIRE(place.clean());
+}
+
+TEST_CASE("a file and a folder that were made for the key go with it, unless somebody uses them", "[ssh]") {
+  Place place;
+  std::filesystem::remove(place.folder / "ssh");
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(granted.made_file);
+  REQUIRE(granted.made_directory);
+  struct stat info {};
+  REQUIRE(stat(place.path.c_str(), &info) == 0);
+  REQUIRE((info.st_mode & 07777) == 0600);
+  REQUIRE(stat((place.folder / "ssh").c_str(), &info) == 0);
+  REQUIRE((info.st_mode & 07777) == 0700);
+
+  SECTION("nobody else: all is gone") {
+    REQUIRE(revoke_key(place.machine, place.request, granted, place.token));
+    REQUIRE_FALSE(std::filesystem::exists(place.folder / "ssh"));
+    REQUIRE_FALSE(revoke_key(place.machine, place.request, granted, place.token));
+  }
+  SECTION("a key of somebody else keeps the file") {
+    std::ofstream(place.path, std::ios::app) << "ssh-rsa AAAAB3Nza other\n";
+    REQUIRE(revoke_key(place.machine, place.request, granted, place.token));
+    REQUIRE(read_text(place.path) == "ssh-rsa AAAAB3Nza other\n");
+  }
+  SECTION("another file keeps the folder") {
+    write_text(place.folder / "ssh/config", "x");
+    REQUIRE(revoke_key(place.machine, place.request, granted, place.token));
+    REQUIRE(std::filesystem::exists(place.folder / "ssh/config"));
+    REQUIRE_FALSE(std::filesystem::exists(place.path));
+  }
+}
+
+TEST_CASE("a link stays a link, and the file it names is edited", "[ssh]") {
+  Place place;
+  std::string target = place.folder / "ssh/real";
+  write_text(target, "first\n");
+  std::filesystem::create_symlink("real", place.path);
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(granted.file == target);
+  REQUIRE(std::filesystem::is_symlink(place.path));
+  REQUIRE(read_text(target).find("lease=2") != std::string::npos);
+  REQUIRE(revoke_key(place.machine, place.request, granted, place.token));
+  REQUIRE(std::filesystem::is_symlink(place.path));
+  REQUIRE(read_text(target) == "first\n");
+}
+
+TEST_CASE("what sshd would not use is refused, and nothing is changed", "[ssh]") {
+  Place place;
+  write_text(place.path, "first\n");
+  auto code = [&] { return code_of([&] { authorize_key(place.machine, place.request, place.token); }); };
+  SECTION("a file that others write") {
+    chmod(place.path.c_str(), 0620);
+    REQUIRE(code() == "UNSAFE_PERMISSIONS");
+  }
+  SECTION("a folder that others write") {
+    chmod((place.folder / "ssh").c_str(), 0770);
+    REQUIRE(code() == "UNSAFE_PERMISSIONS");
+  }
+  SECTION("a file of somebody else") {
+    REQUIRE(chown(place.path.c_str(), 1, 1) == 0);
+    REQUIRE(code() == "UNSAFE_PERMISSIONS");
+  }
+  SECTION("a user that does not exist") {
+    place.request.user = "no-such-user-here";
+    REQUIRE(code() == "NO_USER");
+  }
+  SECTION("what is no key") {
+    place.request.key = "ssh-ed25519 nonsense";
+    REQUIRE(code() == "BAD_KEY");
+    place.request.key = key + "\nssh-rsa AAAA";
+    REQUIRE(code() == "BAD_KEY");
+  }
+  SECTION("a mark that would be another line") {
+    place.request.mark = "a\nb";
+    REQUIRE(code() == "BAD_ARGUMENT");
+  }
+  REQUIRE(read_text(place.path) == "first\n");
+}
+
+TEST_CASE("a user's file is edited as that user, so a link of theirs leads root nowhere", "[ssh]") {
+  Place place;
+  // The user "nobody" with a home of the test, as a getent of the test tells it.
+  TestFolder folder;
+  std::string home = folder / "home";
+  chmod(folder.path().c_str(), 0755);
+  std::filesystem::create_directories(home + "/.ssh");
+  run_child({"chown", "-R", "nobody", home}, 10000);
+  std::filesystem::create_directory(folder / "programs");
+  write_text(folder / "programs/getent", "#!/bin/sh\necho nobody:x:65534:65534:nobody:" + home + ":/bin/sh\n", 0755);
+  place.machine.programs = folder / "programs";
+  place.request.user = "nobody";
+  place.request.file = home + "/.ssh/authorized_keys";
+
+  SECTION("an ordinary file belongs to the user") {
+    GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+    REQUIRE(granted.user == "nobody");
+    struct stat info {};
+    REQUIRE(stat(granted.file.c_str(), &info) == 0);
+    REQUIRE(info.st_uid == 65534);
+    REQUIRE(revoke_key(place.machine, place.request, granted, place.token));
+    REQUIRE_FALSE(std::filesystem::exists(granted.file));
+  }
+  SECTION("a link into a folder of root's is not followed with root's rights") {
+    std::filesystem::create_symlink(place.folder / "ssh/stolen", home + "/.ssh/authorized_keys");
+    std::string code = code_of([&] { authorize_key(place.machine, place.request, place.token); });
+    REQUIRE((code == "NO_PERMISSION" || code == "UNSAFE_PERMISSIONS"));
+    REQUIRE_FALSE(std::filesystem::exists(place.folder / "ssh/stolen"));
+  }
+}
+
+TEST_CASE("what somebody appends between the reading and the writing is kept", "[ssh]") {
+  Place place;
+  write_text(place.path, "first\n");
+  int programs = 0;
+  place.machine.before = [&](const core::ExecRequest&) {
+    // The second program is the first try to write.
+    if (++programs == 2) std::ofstream(place.path, std::ios::app) << "ssh-rsa AAAAB3Nza late\n";
+  };
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(programs == 3);
+  REQUIRE(read_text(place.path) == "first\nssh-rsa AAAAB3Nza late\n" + granted.line + "\n");
+}
+
+TEST_CASE("thirty-two editors at once lose no key, and plain appenders beside them lose none", "[ssh]") {
+  Place place;
+  write_text(place.path, "first\n");
+  std::vector<std::thread> threads;
+  std::atomic<int> failed{0};
+  std::vector<GrantedKey> granted(32);
+  for (int i = 0; i < 32; ++i) {
+    threads.emplace_back([&, i] {
+      ShellMachine machine("process-" + std::to_string(i % 8));  // editors of one process take turns
+      core::CancelToken token;
+      KeyRequest request = place.request;
+      request.mark = "drover run=" + std::to_string(i);
+      if (!code_of([&] { granted[static_cast<size_t>(i)] = authorize_key(machine, request, token); }).empty()) ++failed;
+    });
+  }
+  for (int i = 0; i < 10; ++i) {
+    // As `echo key >> file` does.
+    std::ofstream(place.path, std::ios::app) << "ssh-rsa AAAAB3Nza plain-" + std::to_string(i) + "\n";
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  }
+  for (auto& thread : threads) thread.join();
+  REQUIRE(failed == 0);
+  std::string contents = read_text(place.path);
+  for (int i = 0; i < 32; ++i) {
+    REQUIRE(contents.find("drover run=" + std::to_string(i) + "\n") != std::string::npos);
+  }
+  for (int i = 0; i < 10; ++i) REQUIRE(contents.find("plain-" + std::to_string(i) + "\n") != std::string::npos);
+  REQUIRE(place.clean());
+
+  threads.clear();
+  for (int i = 0; i < 32; ++i) {
+    threads.emplace_back([&, i] {
+      ShellMachine machine("process-" + std::to_string(i % 8));  // editors of one process take turns
+      core::CancelToken token;
+      KeyRequest request = place.request;
+      request.mark = "drover run=" + std::to_string(i);
+      if (!code_of([&] { revoke_key(machine, request, granted[static_cast<size_t>(i)], token); }).empty()) ++failed;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  REQUIRE(failed == 0);
+  REQUIRE(read_text(place.path).find("drover") == std::string::npos);
+  REQUIRE(read_text(place.path).rfind("first\n", 0) == 0);
+}
+
+TEST_CASE("a granted key logs in with what it may, and after the revocation not at all", "[ssh]") {
+  TestServer server;
+  ShellMachine machine;
+  core::CancelToken token;
+  KeyPair pair = generate_key_pair(KeyKind::ed25519, "");
+  write_text(server.folder / "run_key", std::string(pair.private_text->view()));
+  ConnectOptions options = server.options();
+  options.identity_files = {server.folder / "run_key"};
+
+  auto admin = SshMachine::connect(server.options(), token);
+  KeyRequest request;
+  request.key = pair.public_line;
+  request.mark = "drover run=9 lease=1";
+  // The test's sshd accepts a file below /tmp; drover asks the host's own settings, so the file is in root's folder.
+  Place place;
+  write_text(place.path, "");
+  std::filesystem::remove(server.folder / "authorized_keys");
+  std::filesystem::create_symlink(place.path, server.folder / "authorized_keys");
+  request.file = place.path;
+  request.options.command = "echo \"only this\"";
+  request.options.from = "127.0.0.0/8";
+  request.expires_at_s = time(nullptr) + 600;
+  GrantedKey granted = authorize_key(*admin, request, token);
+
+  core::ExecRequest asked;
+  asked.argv = {"id"};
+  REQUIRE(SshMachine::connect(options, token)->exec(asked, token).output == "only this\n");
+  REQUIRE(revoke_key(*admin, request, granted, token));
+  REQUIRE(code_of([&] { SshMachine::connect(options, token); }) == "AUTH_FAILED");
+
+  request.expires_at_s = time(nullptr) - 120;
+  authorize_key(*admin, request, token);
+  REQUIRE(code_of([&] { SshMachine::connect(options, token); }) == "AUTH_FAILED");
+}
