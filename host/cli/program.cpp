@@ -72,6 +72,24 @@ std::vector<std::string> take_passed_on(std::vector<std::string>& arguments) {
   return rest;
 }
 
+// The options that a command takes, its own and those of all.
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  std::vector<const CLI::App*> levels{&app};
+  for (const CLI::App* command : app.get_subcommands()) levels.push_back(command);
+  for (const CLI::App* level : levels) {
+    for (const CLI::Option* option : level->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  }
+  return names;
+}
+
+std::string help_hint(const CLI::App& app) {
+  std::vector<CLI::App*> asked = app.get_subcommands();
+  return "see drover " + (asked.empty() ? "" : asked[0]->get_name() + " ") + "--help";
+}
+
 int usage_error(const std::string& message, const std::string& hint) {
   std::fprintf(stderr, "drover: %s\n", message.c_str());
   if (!hint.empty()) std::fprintf(stderr, "  %s\n", hint.c_str());
@@ -115,8 +133,8 @@ int run_program(int argc, char** argv) {
   }
   std::vector<std::string> names = command_names(app);
   if (first_word < arguments.size() && std::find(names.begin(), names.end(), arguments[first_word]) == names.end()) {
-    return usage_error("there is no command '" + arguments[first_word] + "'",
-                       did_you_mean(arguments[first_word], names));
+    std::string hint = did_you_mean(arguments[first_word], names);
+    return usage_error("there is no command '" + arguments[first_word] + "'", hint.empty() ? help_hint(app) : hint);
   }
   if (arguments.empty()) {
     std::fputs(app.help().c_str(), stdout);
@@ -128,13 +146,19 @@ int run_program(int argc, char** argv) {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
     CLI::App* asked = app.get_subcommands().empty() ? &app : app.get_subcommands()[0];
+    if (asked != &app) asked->name("drover " + asked->get_name());  // as a person types it
     std::fputs(asked->help().c_str(), stdout);
     return exit_done;
   } catch (const CLI::CallForVersion& version_text) {
     std::printf("%s\n", version_text.what());
     return exit_done;
+  } catch (const CLI::ExtrasError& error) {
+    std::vector<std::string> unread = app.remaining(true);
+    std::string hint = unread.empty() ? "" : did_you_mean(unread[0], option_names(app));
+    return usage_error(unread.empty() ? error.what() : "'" + unread[0] + "' means nothing here",
+                       hint.empty() ? help_hint(app) : hint);
   } catch (const CLI::ParseError& error) {
-    return usage_error(error.what(), "see drover --help");
+    return usage_error(error.what(), help_hint(app));
   } catch (const Error& error) {  // before any Lua runs: a broken installation, no memory
     std::fprintf(stderr, "drover: %s\n", error.what());
     return exit_failed;
