@@ -18,7 +18,7 @@ constexpr int64_t close_timeout_ms = 1000;
 
 Error listen_error(const SshMachine& machine, const std::string& address, int problem, const char* busy_code) {
   const char* code = problem == EADDRINUSE                          ? busy_code
-                     : problem == EACCES || problem == EPERM       ? "NO_PERMISSION"
+                     : problem == EACCES || problem == EPERM        ? "NO_PERMISSION"
                      : problem == ENOENT || problem == ENAMETOOLONG ? "BAD_ARGUMENT"
                                                                     : "FAILED";
   return Error("ssh", code, "cannot listen on " + address + ": " + strerror(problem))
@@ -106,19 +106,21 @@ bool ForwardTask::step_link(ssh_session session, Link& link) {
 }
 
 bool ForwardTask::open_link(ssh_session session, Link& link) {
-  int result = target_.remote_path.empty()
-                   ? ssh_channel_open_forward(link.channel, target_.remote_host.c_str(), target_.remote_port,
-                                              "127.0.0.1", 0)
-                   : ssh_channel_open_forward_unix(link.channel, target_.remote_path.c_str(), "127.0.0.1", 0);
+  int result =
+      target_.remote_path.empty()
+          ? ssh_channel_open_forward(link.channel, target_.remote_host.c_str(), target_.remote_port, "127.0.0.1", 0)
+          : ssh_channel_open_forward_unix(link.channel, target_.remote_path.c_str(), "127.0.0.1", 0);
   if (result == SSH_AGAIN) return false;
   if (result == SSH_OK) {
     link.open = true;
     return true;
   }
-  link.fd.reset();
-  std::lock_guard lock(mutex_);
-  ++status_.refused;
-  status_.last_error = ssh_get_error(session);
+  {
+    std::lock_guard lock(mutex_);
+    ++status_.refused;
+    status_.last_error = ssh_get_error(session);
+  }
+  link.fd.reset();  // after the count: who sees the end may look at it
   return false;
 }
 
@@ -137,8 +139,7 @@ bool ForwardTask::pump_out(Link& link) {
       link.eof_sent = true;
       return true;
     }
-    uint32_t size =
-        std::min(static_cast<uint32_t>(link.to_remote.size()), ssh_channel_window_size(link.channel));
+    uint32_t size = std::min(static_cast<uint32_t>(link.to_remote.size()), ssh_channel_window_size(link.channel));
     if (size == 0) return true;  // the host's window opens with a packet
     int written = ssh_channel_write(link.channel, link.to_remote.data(), size);
     if (written < 0) return false;
@@ -236,7 +237,8 @@ Forward forward_tcp(std::shared_ptr<SshMachine> machine, int local_port, Forward
   int on = 1;
   setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   socklen_t size = sizeof address;
-  if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener.get(), SOMAXCONN) != 0 ||
+  if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      listen(listener.get(), SOMAXCONN) != 0 ||
       getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     throw listen_error(*machine, "127.0.0.1:" + std::to_string(local_port), errno, "PORT_BUSY");
   }

@@ -218,8 +218,10 @@ std::vector<core::Function> all_functions() {
 }  // namespace
 
 const core::Module& module() {
-  static const core::Module definition{
-      "ssh", "Machines over SSH, host keys, forwarding, key pairs, authorized_keys.", all_functions(), {forward_class(), key_pair_class()}};
+  static const core::Module definition{"ssh",
+                                       "Machines over SSH, host keys, forwarding, key pairs, authorized_keys.",
+                                       all_functions(),
+                                       {forward_class(), key_pair_class()}};
   return definition;
 }
 

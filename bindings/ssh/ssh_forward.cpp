@@ -63,10 +63,11 @@ int forward_tcp(lua_State* L) {
 
 int forward_close(lua_State* L) {
   Forward forward = core::check_object<Forward>(L, 1, "Forward.close");
-  return core::start_work(L, "close the forwarding of " + forward.local_address, [forward](CancelToken&) mutable -> Push {
-    forward.close();
-    return [](lua_State*) { return 0; };
-  });
+  return core::start_work(L, "close the forwarding of " + forward.local_address,
+                          [forward](CancelToken&) mutable -> Push {
+                            forward.close();
+                            return [](lua_State*) { return 0; };
+                          });
 }
 
 int forward_local_address(lua_State* L) {
