@@ -6,6 +6,8 @@
 --   probe(arguments, env, result)  "ours", "absent" or "foreign" (there, but not made by this run)
 --   revoke(arguments, env, result) takes it away; called only when probe says "ours"
 --   planned(arguments)             what grant would return, while planning (optional)
+--   named_by_run = true            says that the run's id is part of what is made: it cannot be anybody else's, and
+--                                  grant and revoke probe and verify in the same round trip (optional)
 -- An undo entry's kind gives describe and undo(arguments, env); it must be harmless when its act never happened. It
 -- returns what it did, for people, and may return lease.stands as a second value: the run's work turned out to be done,
 -- and the undo entries before this one are void.

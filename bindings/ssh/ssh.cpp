@@ -1,6 +1,7 @@
 #include "bindings/ssh/ssh.h"
 
 #include "bindings/core/object.h"
+#include "bindings/ssh/forward.h"
 #include "bindings/ssh/key_pair.h"
 #include "bindings/ssh/ssh_functions.h"
 
@@ -46,6 +47,52 @@ const core::Class& key_pair_class() {
       },
       core::destroy_object<KeyPair>};
   return definition;
+}
+
+const core::Class& forward_class() {
+  static const core::Class definition{
+      Forward::lua_name,
+      "A listening socket here whose connections come out on a host.",
+      {
+          {"close",
+           forward_close,
+           "Ends it and its connections, and removes the socket's file. Doing it twice is no error.",
+           {},
+           {},
+           "",
+           core::Blocking::yes},
+          {"local_address", forward_local_address, "The path, or 127.0.0.1:PORT.", {}, {{"address", "string", ""}}},
+          {"status",
+           forward_status,
+           "How it is.",
+           {},
+           {{"status", "table", "open, connections (so far), refused (by the host), last_error."}}},
+          {"tostring", forward_tostring, "Its local address.", {}, {{"text", "string", ""}}},
+      },
+      core::destroy_object<Forward>};
+  return definition;
+}
+
+std::vector<core::Function> forward_functions() {
+  return {
+      {"forward_unix",
+       forward_unix,
+       "Forwards a UNIX socket of this machine (mode 0600) to one of the host, through its SSH connection. Without "
+       "local_path the socket has no name: only drover itself can connect, at Forward:local_address().",
+       {{"machine", "host.Machine", "Or a host object; over SSH."}, {"options", "table", "remote_path; local_path."}},
+       {{"forward", "ssh.Forward", ""}},
+       "BAD_ARGUMENT, NOT_SSH, PATH_BUSY, NO_PERMISSION, FAILED, CONNECTION_LOST, CLOSED, CANCELLED",
+       core::Blocking::yes},
+      {"forward_tcp",
+       forward_tcp,
+       "Forwards a port of 127.0.0.1 on this machine to an address as the host sees it.",
+       {{"machine", "host.Machine", "Or a host object; over SSH."},
+        {"options", "table", "local_port (0: a free one), remote_host (127.0.0.1), remote_port."}},
+       {{"forward", "ssh.Forward", ""}},
+       "BAD_ARGUMENT, NOT_SSH, PORT_BUSY, NO_PERMISSION, FAILED, CONNECTION_LOST, CLOSED, CANCELLED",
+       core::Blocking::yes,
+       core::Effect::changes},
+  };
 }
 
 std::vector<core::Function> connection_functions() {
@@ -163,6 +210,7 @@ std::vector<core::Function> key_functions() {
 
 std::vector<core::Function> all_functions() {
   std::vector<core::Function> functions = connection_functions();
+  for (auto& function : forward_functions()) functions.push_back(std::move(function));
   for (auto& function : key_functions()) functions.push_back(std::move(function));
   return functions;
 }
@@ -170,8 +218,10 @@ std::vector<core::Function> all_functions() {
 }  // namespace
 
 const core::Module& module() {
-  static const core::Module definition{
-      "ssh", "Machines over SSH, host keys, key pairs, authorized_keys.", all_functions(), {key_pair_class()}};
+  static const core::Module definition{"ssh",
+                                       "Machines over SSH, host keys, forwarding, key pairs, authorized_keys.",
+                                       all_functions(),
+                                       {forward_class(), key_pair_class()}};
   return definition;
 }
 

@@ -11,6 +11,14 @@ int host_key(lua_State* L);
 int find_known_host(lua_State* L);
 int add_known_host(lua_State* L);
 
+// ssh_forward.cpp
+int forward_unix(lua_State* L);
+int forward_tcp(lua_State* L);
+int forward_close(lua_State* L);
+int forward_local_address(lua_State* L);
+int forward_status(lua_State* L);
+int forward_tostring(lua_State* L);
+
 // ssh_keys.cpp
 int generate_key(lua_State* L);
 int key_public_line(lua_State* L);

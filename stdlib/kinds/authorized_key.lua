@@ -25,6 +25,8 @@ end
 
 return lease.kind {
   name = "authorized-key",
+  verified_by_grant = true,
+  named_by_run = true,
   describe = function(a)
     return { host = a.host, text = "let the run's key in as " .. (a.user or "root"), lines = { as_line(a) } }
   end,

@@ -14,16 +14,18 @@ for try in 1 2 3 4 5; do
 done
 exit 1]]
 
-local give_back = [[
-[ "$(cat "/run/drover/lock/$1" 2>/dev/null)" = "$2" ] && rm -f "/run/drover/lock/$1"
+local give_back = [==[
+f="/run/drover/lock/$1"
+[ "$(cat "$f" 2>/dev/null)" = "$2" ] && rm -f "$f"
 rmdir /run/drover/lock /run/drover 2>/dev/null
-exit 0]]
+[ "$(cat "$f" 2>/dev/null)" != "$2" ]]==]
 
 local look = [[cat "/run/drover/lock/$1" 2>/dev/null; exit 0]]
 
 return lease.kind {
   name = "domain-lock",
   verified_by_grant = true,
+  named_by_run = true,
   describe = function(a)
     return { host = a.host, text = "lock the domain for this run", lines = { "/run/drover/lock/" .. a.uuid } }
   end,

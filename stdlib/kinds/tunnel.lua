@@ -1,7 +1,6 @@
 -- Lease "tunnel": an ssh process on one host that forwards UNIX sockets to another, under the run's key.
 -- It ends by itself at its time limit. Arguments: host, run, address, port, user, sockets (list of { here, there }),
 -- limit_s.
-local async = require "async"
 local errors = require "errors"
 local lease = require "lease"
 local script = require "script"
@@ -29,21 +28,43 @@ local function argv(a)
   return words
 end
 
-local start = [[log=$1; shift; umask 077; exec setsid -f "$@" </dev/null >/dev/null 2>"$log"]]
+-- ssh makes its control socket after it logged in and after it listens on every forwarded socket [OpenSSH clientloop.c
+-- and ssh.c, ssh_session2]: the socket is the sign that all is up. Its last words are in the log when it is gone.
+local start = [[
+log=$1 control=$2
+shift 2
+umask 077
+setsid -f "$@" </dev/null >/dev/null 2>"$log"
+tries=0
+while [ $tries -lt 300 ]; do
+  [ -S "$control" ] && exit 0
+  pgrep -f -- "^timeout .* -S $control " >/dev/null || break
+  tries=$((tries + 1))
+  sleep 0.05
+done
+[ -S "$control" ] && exit 0
+cat "$log" >&2
+exit 1]]
+
 local check = [[
 ssh -F /dev/null -S "$1" -O check drover 2>/dev/null && echo up && exit 0
 [ -S "$1" ] && echo dead || echo no]]
 local stop = [[
 ssh -F /dev/null -S "$1" -O exit drover 2>/dev/null
-for try in 1 2 3 4 5 6 7 8 9 10; do [ -S "$1" ] || break; sleep 0.1; done
-rm -f "$1"]]
-local is_running = [[pgrep -f -- "-S $1 " >/dev/null && echo yes || echo no]]
-
+tries=0
+while pgrep -f -- "^timeout .* -S $1 " >/dev/null && [ $tries -lt 50 ]; do
+  tries=$((tries + 1))
+  sleep 0.05
+done
+pkill -KILL -f -- "^(timeout|ssh) .* -S $1 "
+rm -f "$1"
+exit 0]]
 local function state(a, env) return script.read(env:host(a.host), check, { control(a) }).output:match("%a+") end
 
 return lease.kind {
   name = "tunnel",
   verified_by_grant = true,
+  named_by_run = true,
   describe = function(a)
     local lines = { table.concat(argv(a), " ") }
     local text = ("forward %d socket(s) to %s over ssh"):format(#a.sockets, a.address)
@@ -57,19 +78,11 @@ return lease.kind {
   grant = function(a, env)
     local one = env:host(a.host)
     local log = folder(a) .. "/private/ssh.log"
-    script.run(one, start, { log, table.unpack(argv(a)) })
-    local up = async.poll("15s", 30, function()
-      local now = state(a, env)
-      if now == "up" then return "up" end
-      -- timeout and ssh are both gone when the log has their last words.
-      local running = script.read(one, is_running, { control(a) }).output
-      return running:find("no") and "ended" or nil
-    end)
-    if up == "up" then return { control = control(a) } end
-    local said = script.read(one, [[cat "$1" 2>/dev/null]], { log }, { check = false }).output
-    errors.raise { code = "TUNNEL_FAILED", host = a.host, where = false, native = said,
+    local started = script.run(one, start, { log, control(a), table.unpack(argv(a)) }, { check = false })
+    if started.exit_code == 0 then return { control = control(a) } end
+    errors.raise { code = "TUNNEL_FAILED", host = a.host, where = false, native = started.errors,
       message = ("no ssh connection from here to %s: %s"):format(a.address,
-        (said:match("([^\n]+)%s*$") or "it did not come up within 15 s"):gsub("%s+$", "")),
+        started.errors:match("([^\n]+)%s*$") or "it did not come up within 15 s"),
       hint = ("see whether %s reaches port %d of %s"):format(a.host, a.port, a.address) }
   end,
   revoke = function(a, env) script.run(env:host(a.host), stop, { control(a) }) end,

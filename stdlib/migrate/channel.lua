@@ -37,6 +37,14 @@ local function read_ssh_server(destination, address)
   return port, table.concat(lines, "\n") .. "\n"
 end
 
+-- Asked once for a move: the check and the run both need it.
+local function ssh_server_of(move)
+  if not move.ssh_server then
+    move.ssh_server = table.pack(read_ssh_server(move.destination, move.to_address))
+  end
+  return table.unpack(move.ssh_server)
+end
+
 local libvirt_socket = [[
 for s in /run/libvirt/libvirt-sock /run/libvirt/virtqemud-sock /var/run/libvirt/libvirt-sock; do
   [ -S "$s" ] && { echo "$s"; exit 0; }
@@ -75,22 +83,34 @@ local function sockets(move, there)
   return list
 end
 
+local function both(first, second)
+  return async.parallel({ first, second }, function(body) return body() end)
+end
+
+local function make_directories(move)
+  local ctx = move.ctx
+  async.parallel({ "source", "destination" }, function(side)
+    if side == "source" or move.p.channel == "ssh" then
+      ctx:lease("run-directory", { host = move[side].name, run = ctx.run_id,
+        qemu_user = qemu_user(move.capabilities[side]) })
+    end
+  end)
+end
+
 local function open_ssh(move)
   local ctx, source, destination = move.ctx, move.source, move.destination
   local run = ctx.run_id
-  async.parallel({ source, destination }, function(one)
-    if one == source or move.p.channel == "ssh" then
-      local capabilities = move.capabilities[one == source and "source" or "destination"]
-      ctx:lease("run-directory", { host = one.name, run = run, qemu_user = qemu_user(capabilities) })
-    end
-  end)
   local user = destination:facts().user or "root"
-  local port, known_hosts = read_ssh_server(destination, move.to_address)
-  local key_pair, public_line = make_key(move)
-  ctx:lease("private-key", { host = source.name, run = run, known_hosts = known_hosts }, key_pair)
-  ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
-    command = "/bin/false", port_forwarding = true, mark = ctx.mark,
-    expires_at_s = async.wall_ms() // 1000 + limit_s(move) })
+  local port, known_hosts = ssh_server_of(move)
+  local key_pair, public_line
+  both(function() make_directories(move) end, function() key_pair, public_line = make_key(move) end)
+  both(function()
+    ctx:lease("private-key", { host = source.name, run = run, known_hosts = known_hosts }, key_pair)
+  end, function()
+    ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
+      command = "/bin/false", port_forwarding = true, mark = ctx.mark,
+      expires_at_s = async.wall_ms() // 1000 + limit_s(move) })
+  end)
   ctx:connection { from = source.name, to = destination.name, port = port, encrypted = true,
     purpose = move.p.channel == "ssh" and "ssh: libvirt's control, memory and disks" or "ssh: libvirt's control" }
   ctx:lease("tunnel", { host = source.name, run = run, address = move.to_address, port = port, user = user,
@@ -158,7 +178,7 @@ local function open_ports(move)
 end
 
 --- The port of the destination's ssh server.
-function channel.ssh_port(move) return (read_ssh_server(move.destination, move.to_address)) end
+function channel.ssh_port(move) return (ssh_server_of(move)) end
 
 --- Opens the channel that the parameters ask for.
 function channel.open(move)
