@@ -14,7 +14,7 @@ local duration_factors = { ms = 1, s = 1000, m = 60000, min = 60000, h = 3600000
 local longest_ms = 1000 * 366 * 86400000
 
 local function fail(what, text, example)
-  require("errors").raise { domain = "usage", code = "BAD_ARGUMENT",
+  require("errors").raise { domain = "lua", code = "BAD_ARGUMENT",
     message = ("'%s' is not a %s"):format(tostring(text), what), hint = "write it like " .. example }
 end
 

@@ -1,6 +1,7 @@
 #include "bindings/ssh/forward.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -18,7 +19,7 @@ constexpr int64_t close_timeout_ms = 1000;
 
 Error listen_error(const SshMachine& machine, const std::string& address, int problem, const char* busy_code) {
   const char* code = problem == EADDRINUSE                          ? busy_code
-                     : problem == EACCES || problem == EPERM       ? "NO_PERMISSION"
+                     : problem == EACCES || problem == EPERM        ? "NO_PERMISSION"
                      : problem == ENOENT || problem == ENAMETOOLONG ? "BAD_ARGUMENT"
                                                                     : "FAILED";
   return Error("ssh", code, "cannot listen on " + address + ": " + strerror(problem))
@@ -106,10 +107,10 @@ bool ForwardTask::step_link(ssh_session session, Link& link) {
 }
 
 bool ForwardTask::open_link(ssh_session session, Link& link) {
-  int result = target_.remote_path.empty()
-                   ? ssh_channel_open_forward(link.channel, target_.remote_host.c_str(), target_.remote_port,
-                                              "127.0.0.1", 0)
-                   : ssh_channel_open_forward_unix(link.channel, target_.remote_path.c_str(), "127.0.0.1", 0);
+  int result =
+      target_.remote_path.empty()
+          ? ssh_channel_open_forward(link.channel, target_.remote_host.c_str(), target_.remote_port, "127.0.0.1", 0)
+          : ssh_channel_open_forward_unix(link.channel, target_.remote_path.c_str(), "127.0.0.1", 0);
   if (result == SSH_AGAIN) return false;
   if (result == SSH_OK) {
     link.open = true;
@@ -137,8 +138,7 @@ bool ForwardTask::pump_out(Link& link) {
       link.eof_sent = true;
       return true;
     }
-    uint32_t size =
-        std::min(static_cast<uint32_t>(link.to_remote.size()), ssh_channel_window_size(link.channel));
+    uint32_t size = std::min(static_cast<uint32_t>(link.to_remote.size()), ssh_channel_window_size(link.channel));
     if (size == 0) return true;  // the host's window opens with a packet
     int written = ssh_channel_write(link.channel, link.to_remote.data(), size);
     if (written < 0) return false;
@@ -205,25 +205,58 @@ void Forward::close() {
   task->wait_closed(close_timeout_ms);
 }
 
-Forward forward_unix(std::shared_ptr<SshMachine> machine, const std::string& local_path, ForwardTarget target,
-                     core::CancelToken& token) {
+namespace {
+
+// A listening socket of mode 0600 at path. Throws PATH_BUSY, NO_PERMISSION.
+UniqueFd listen_at(const SshMachine& machine, const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (local_path.empty() || local_path.size() >= sizeof address.sun_path) {
-    throw listen_error(*machine, local_path, ENAMETOOLONG, "PATH_BUSY");
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    throw listen_error(machine, path, ENAMETOOLONG, "PATH_BUSY");
   }
-  memcpy(address.sun_path, local_path.data(), local_path.size());
+  memcpy(address.sun_path, path.data(), path.size());
   UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   fchmod(listener.get(), 0600);  // before bind: the file is never open to others
   if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    throw listen_error(*machine, local_path, errno, "PATH_BUSY");
+    throw listen_error(machine, path, errno, "PATH_BUSY");
   }
   if (listen(listener.get(), SOMAXCONN) != 0) {
     int problem = errno;
-    unlink(local_path.c_str());
-    throw listen_error(*machine, local_path, problem, "PATH_BUSY");
+    unlink(path.c_str());
+    throw listen_error(machine, path, problem, "PATH_BUSY");
   }
+  return listener;
+}
+
+}  // namespace
+
+Forward forward_unix(std::shared_ptr<SshMachine> machine, const std::string& local_path, ForwardTarget target,
+                     core::CancelToken& token) {
+  UniqueFd listener = listen_at(*machine, local_path);
   return start(std::move(machine), std::move(listener), local_path, local_path, std::move(target), token);
+}
+
+Forward forward_unix_nameless(std::shared_ptr<SshMachine> machine, ForwardTarget target, core::CancelToken& token) {
+  char folder[] = "/tmp/drover-XXXXXX";
+  if (mkdtemp(folder) == nullptr) throw listen_error(*machine, folder, errno, "PATH_BUSY");
+  std::string path = std::string(folder) + "/socket";
+  UniqueFd listener;
+  try {
+    listener = listen_at(*machine, path);
+  } catch (const Error&) {
+    rmdir(folder);
+    throw;
+  }
+  // The socket lives on in its descriptor when its name is gone; connecting through /proc reaches it all the same.
+  auto place = std::make_shared<UniqueFd>(open(path.c_str(), O_PATH | O_CLOEXEC));
+  int problem = errno;
+  unlink(path.c_str());
+  rmdir(folder);
+  if (!place->valid()) throw listen_error(*machine, path, problem, "PATH_BUSY");
+  std::string address = "/proc/self/fd/" + std::to_string(place->get());
+  Forward forward = start(std::move(machine), std::move(listener), "", address, std::move(target), token);
+  forward.place = std::move(place);
+  return forward;
 }
 
 Forward forward_tcp(std::shared_ptr<SshMachine> machine, int local_port, ForwardTarget target,
@@ -236,7 +269,8 @@ Forward forward_tcp(std::shared_ptr<SshMachine> machine, int local_port, Forward
   int on = 1;
   setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   socklen_t size = sizeof address;
-  if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener.get(), SOMAXCONN) != 0 ||
+  if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      listen(listener.get(), SOMAXCONN) != 0 ||
       getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     throw listen_error(*machine, "127.0.0.1:" + std::to_string(local_port), errno, "PORT_BUSY");
   }

@@ -1,5 +1,6 @@
 -- Writes the LuaCATS stubs of the bindings (stdlib/meta) from their registration tables, so that an editor knows what
--- a script may call: drover tests/stubs/generate.lua FOLDER. The style check "stubs" compares them with those checked in.
+-- a script may call: drover tests/stubs/generate.lua FOLDER. The style check "stubs" compares them with what is
+-- checked in.
 local core = require "drover.core"
 
 local width = 120
@@ -40,7 +41,8 @@ local function add_function(lines, owner, separator, one)
   local names = {}
   for index, value in ipairs(one.params) do
     names[index] = argument(value.name)
-    comment(lines, ("---@param %s%s %s"):format(names[index], optional(value.name) and "?" or "", value.type), value.doc)
+    local mark = optional(value.name) and "?" or ""
+    comment(lines, ("---@param %s%s %s"):format(names[index], mark, value.type), value.doc)
   end
   for _, value in ipairs(one.returns) do
     local is_optional, name = optional(value.name)
