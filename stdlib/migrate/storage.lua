@@ -138,6 +138,8 @@ function storage.decide(move, is_shared)
   for _, disk in ipairs(move.disks) do
     if not storage.is_writable(disk) then
       disk.action = "skip"
+    elseif disk.type == "network" then
+      disk.action = "shared"  -- both hosts reach it by its name, whatever is said of the others
     elseif move.p.storage ~= "auto" then
       disk.action = move.p.storage
     elseif disk.type ~= "file" then
@@ -147,7 +149,9 @@ function storage.decide(move, is_shared)
       if known[folder] == nil then known[folder] = is_shared(folder) end
       disk.action = known[folder] and "shared" or "copy"
     end
-    if disk.action ~= "skip" and wanted_copy(move, disk) then disk.action = "copy" end
+    -- "Copy just these": a list that names others says that this one is shared, and preflight looks whether it is.
+    local wanted = disk.action ~= "skip" and wanted_copy(move, disk)
+    if wanted then disk.action = "copy" elseif wanted == false and disk.action == "copy" then disk.action = "shared" end
   end
 end
 
