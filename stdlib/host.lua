@@ -107,7 +107,8 @@ local function connect_through_ssh(self)
   local socket = self:query { "sh", "-c", libvirt_socket, "drover" }.output:match("%S+")
   if not socket then return nil end
   local forward = ssh.forward_unix(self.machine, { remote_path = socket })
-  local ok, connection = core.pcall(virt.connect, "qemu+unix:///system?socket=" .. forward:local_address(), { host = self.name })
+  local uri = "qemu+unix:///system?socket=" .. forward:local_address()
+  local ok, connection = core.pcall(virt.connect, uri, { host = self.name })
   if ok then
     rawset(self, "virt_forward", forward)
     return connection

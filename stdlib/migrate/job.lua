@@ -182,6 +182,11 @@ local function watch(move)
   end
 end
 
+--- Whether libvirt refused the port before anything was sent [src/util/virportallocator.c, virPortAllocatorSetUsed].
+function job.is_refused_port(problem)
+  return errors.message(problem):find("Failed to reserve port", 1, true) ~= nil
+end
+
 --- Runs the move to its end. Gives the error that libvirt reported, or nil; who has the domain is asked afterwards.
 -- A cancellation (Ctrl-C) aborts the job and waits for its end.
 function job.run(move)
