@@ -11,8 +11,8 @@ local lease = require "lease"
 local entries = {}
 
 --- Called at each boundary of an effect, with its name: "before intent", "after intent", "after effect", "after done",
--- "before end", "after end", "before commit", "after commit". A seam: the fault tests end the process here, and so cover
--- every kind and every step without naming it.
+-- "before end", "after end", "before commit", "after commit". A seam: the fault tests end the process here, and so
+-- cover every kind and every step without naming it.
 function entries.boundary() end
 
 -- A revocation or an undo that takes longer is reported and left to the next recovery.
@@ -24,8 +24,8 @@ local function probe(kind, arguments, env, result)
   errors.raise { code = "BAD_KIND", message = ("kind '%s': probe gave '%s'"):format(kind.name, tostring(state)) }
 end
 
--- Writes an intent, and keeps a copy in env.written: should the journal be unreadable at the end of the run, the run can
--- still take back what it has out.
+-- Writes an intent, and keeps a copy in env.written: should the journal be unreadable at the end of the run, the run
+-- can still take back what it has out.
 local function write_intent(store, env, fields)
   entries.boundary "before intent"
   local sequence = store:add_intent(env.run_id, fields)
@@ -116,8 +116,8 @@ end
 
 --- Ends the entries of a run that are still open, newest first: leases always, undo entries when `undoing`.
 -- An error of one never stops the rest, unless it says keep_rest: what is left is still needed then (a job that runs).
--- on_end(entry, outcome, problem) after each. Gives the list of what could not be ended, and the list of what went wrong
--- besides (marks that could not be written).
+-- on_end(entry, outcome, problem) after each. Gives the list of what could not be ended, and the list of what went
+-- wrong besides (marks that could not be written).
 function entries.finish_all(store, env, undoing, on_end)
   local problems, notes = {}, {}
   local readable, all = core.pcall(store.entries, store, env.run_id)

@@ -61,8 +61,8 @@ function lease.find(name)
   return kinds[name]
 end
 
---- Runs body with no kinds but stock ones registered, and puts back afterwards what was there: the kinds of a dead run's
--- playbook must not replace those of the run that is about to begin.
+--- Runs body with no kinds but stock ones registered, and puts back afterwards what was there: the kinds of a dead
+-- run's playbook must not replace those of the run that is about to begin.
 function lease.apart(body, ...)
   local before = kinds
   kinds = {}

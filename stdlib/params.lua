@@ -147,7 +147,9 @@ function params.check_declarations(declarations, where)
     end
     if reserved[name] then wrong("the name belongs to 'drover run' itself") end
     if kind == "choice" and type(declaration.choices) ~= "table" then wrong("a choice needs choices = { ... }") end
-    if declaration.of and not types[declaration.of] then wrong(("unknown type of items '%s'"):format(declaration.of)) end
+    if declaration.of and not types[declaration.of] then
+      wrong(("unknown type of items '%s'"):format(tostring(declaration.of)))
+    end
     if type(declaration.doc) ~= "string" or declaration.doc == "" then wrong("it has no doc") end
     if seen[name] then wrong("declared twice") end
     seen[name] = true

@@ -54,8 +54,8 @@ function playbook.search_path(first)
   return folders
 end
 
---- Loads a file and gives its playbook with file = and text = added. As root, raises UNTRUSTED_FILE when others may write
--- the file or a folder above it.
+--- Loads a file and gives its playbook with file = and text = added. As root, raises UNTRUSTED_FILE when others may
+-- write the file or a folder above it.
 function playbook.load_file(path)
   local text = host.read_trusted_file(path)
   if not text then

@@ -51,9 +51,9 @@ local function is_post_copy(side) return side.reason == "post_copy" or side.reas
 -- A copy that libvirt was still filling when the move ended. One that ran and was paused later has the reason "user".
 local never_ran = { migration = true, starting_up = true }
 
--- A definition that is shut off for one of these reasons did not run since the move began: what a failed move leaves, and
--- what an older move away from there left. After "shutdown" or "crashed" the guest may have run there, and its disks may
--- be newer than the source's memory.
+-- A definition that is shut off for one of these reasons did not run since the move began: what a failed move leaves,
+-- and what an older move away from there left. After "shutdown" or "crashed" the guest may have run there, and its
+-- disks may be newer than the source's memory.
 local did_not_run = { failed = true, migrated = true, unknown = true, daemon = true }
 
 local function has_failed_post_copy(s, d)
@@ -82,8 +82,12 @@ local function paused_alone(s, d, before)
     return operator(where .. ", and may have run on the destination, which is shut off (" .. tostring(d.reason) .. ")",
       "if it never ran there: virsh resume on the source; else start it there, and destroy the paused copy")
   end
-  if is_to_run(s, before) then return { action = "resume", text = "only the source has it, paused", resume = "source" } end
-  if before == "running" then return operator(where .. ", which is not the move's doing", "virsh resume, once it may") end
+  if is_to_run(s, before) then
+    return { action = "resume", text = "only the source has it, paused", resume = "source" }
+  end
+  if before == "running" then
+    return operator(where .. ", which is not the move's doing", "virsh resume, once it may")
+  end
   return { action = "stayed", text = where .. (before == "paused" and ", as before" or "") }
 end
 
@@ -136,7 +140,8 @@ local rows = {
     return operator("only the destination has it, paused (" .. tostring(d.reason) .. ")",
       "if you know that it is whole: virsh resume there")
   end },
-  { function(s, d) return is_off(s) and is_off(d) and (s.status == "shut off" or d.status == "shut off") end, function(s)
+  { function(s, d) return s.status == "shut off" and is_off(d) or s.status == "none" and d.status == "shut off" end,
+  function(s)
     return { action = s.status == "shut off" and "stayed" or "moved", text = "it is shut off", shut_off = true }
   end },
   { function(s, d) return s.status == "none" and d.status == "none" end, function()
@@ -237,13 +242,13 @@ local function reopen(hosts, seen)
   end
 end
 
--- Looks until what is seen calls for an act or for nothing more: patient with a host that does not answer and with a job
--- that still runs.
+-- Looks until what is seen calls for an act or for nothing more: patient with a host that does not answer and with a
+-- job that still runs.
 local function look_until_clear(hosts, uuid, options, deadline_ms)
   local patience_ms = async.monotonic_ms() + units.duration_ms(options.patience or patience)
   while true do
-    local seen, agree = {}, nil
-    seen.source, seen.destination, agree = observe_twice(hosts.source, hosts.destination, uuid, deadline_ms)
+    local first, second, agree = observe_twice(hosts.source, hosts.destination, uuid, deadline_ms)
+    local seen = { source = first, destination = second }
     if not agree then return operator("the hosts' answers keep changing", "look again: drover reconcile"), seen end
     local decision = reconcile.decide(seen.source, seen.destination, options.before, options.destination_had)
     local now_ms = async.monotonic_ms()

@@ -47,8 +47,8 @@ function run.plan(loaded, values, options)
   return plan, ctx.warnings
 end
 
--- Takes back what the run has out: leases always, undo entries unless it ended well. Gives the problems and the notes of
--- entries.finish_all.
+-- Takes back what the run has out: leases always, undo entries unless it ended well. Gives the problems and the notes
+-- of entries.finish_all.
 local function take_back(ctx, undoing)
   return entries.finish_all(ctx.store, ctx, undoing, function(entry, outcome, problem)
     local fields = { kind = entry.kind, label = entry.label, outcome = outcome,

@@ -6,7 +6,8 @@ local function two_hosts(text)
   local first, second = text:match("^([^,]+),([^,]+)$")
   if first and first ~= second then return first, second end
   errors.raise { domain = "usage", code = "BAD_HOSTS", where = false,
-    message = ("--hosts: '%s' is not two hosts"):format(text), hint = "write it like --hosts kvm1,kvm2: source, destination" }
+    message = ("--hosts: '%s' is not two hosts"):format(text),
+    hint = "write it like --hosts kvm1,kvm2: source, destination" }
 end
 
 -- The UUID of the domain on whichever host has it. Two domains of one name are not one domain.
@@ -34,7 +35,8 @@ return function(request)
     errors.raise { code = "NO_DOMAIN", where = false, object = request.domain,
       message = ("neither %s nor %s has a domain '%s'"):format(source.name, destination.name, request.domain) }
   end
-  local settled = reconcile.settle(source, destination, uuid, { act = request.act, wait = request.act and "30m" or "1s" })
+  local settled = reconcile.settle(source, destination, uuid,
+    { act = request.act, wait = request.act and "30m" or "1s" })
   if request.json then
     settled.uuid = uuid
     print(json.encode(settled))

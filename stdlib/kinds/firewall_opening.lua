@@ -3,7 +3,8 @@
 local lease = require "lease"
 
 local function rule(a)
-  return { from = a.from, ports = { a.ports.first, a.ports.last }, protocol = a.protocol or "tcp", timeout_s = a.timeout_s, mark = a.mark }
+  return { from = a.from, ports = { a.ports.first, a.ports.last }, protocol = a.protocol or "tcp",
+    timeout_s = a.timeout_s, mark = a.mark }
 end
 
 -- The arguments, and what the firewall answered when it opened: which rule, where, whether it was there already.

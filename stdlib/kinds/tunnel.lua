@@ -1,6 +1,6 @@
 -- Lease "tunnel": an ssh process on one host that forwards UNIX sockets to another, under the run's key.
 -- It ends by itself at its time limit. Arguments: host, run, address, port, user, sockets (list of { here, there }),
--- limit_s.
+-- limit_s, existing (true: with the key and the known hosts that the host's user has, instead of the run's).
 local errors = require "errors"
 local lease = require "lease"
 local script = require "script"
@@ -8,15 +8,22 @@ local script = require "script"
 local function folder(a) return "/run/drover/" .. a.run end
 local function control(a) return folder(a) .. "/private/control" end
 
--- Its own configuration is /dev/null: a site's ~/.ssh/config must not add to what the plan showed.
+-- The run's key, and nothing of ~/.ssh: a site's configuration must not add to what the plan showed.
+local function own_access(a)
+  return { "-F", "/dev/null", "-i", folder(a) .. "/private/key", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none",
+    "-o", "UserKnownHostsFile=" .. folder(a) .. "/private/known_hosts", "-o", "GlobalKnownHostsFile=/dev/null" }
+end
+
 local function argv(a)
-  local words = { "timeout", "--signal=TERM", "--kill-after=5", tostring(a.limit_s),
-    "ssh", "-F", "/dev/null", "-N", "-T", "-M", "-S", control(a), "-i", folder(a) .. "/private/key",
-    "-p", tostring(a.port), "-l", a.user }
-  for _, option in ipairs { "IdentitiesOnly=yes", "IdentityAgent=none", "BatchMode=yes", "StrictHostKeyChecking=yes",
-    "UserKnownHostsFile=" .. folder(a) .. "/private/known_hosts", "GlobalKnownHostsFile=/dev/null",
-    "UpdateHostKeys=no", "ExitOnForwardFailure=yes", "StreamLocalBindUnlink=yes", "StreamLocalBindMask=0177",
-    "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3" } do
+  local words = { "timeout", "--signal=TERM", "--kill-after=5", tostring(a.limit_s), "ssh" }
+  local access = a.existing and {} or own_access(a)
+  table.move(access, 1, #access, #words + 1, words)
+  local always = { "-N", "-T", "-M", "-S", control(a), "-p", tostring(a.port), "-l", a.user }
+  table.move(always, 1, #always, #words + 1, words)
+  -- Host keys: known and equal, or stop. ControlPersist would leave ssh's master behind a "timeout" that ended.
+  for _, option in ipairs { "BatchMode=yes", "StrictHostKeyChecking=yes", "UpdateHostKeys=no", "ControlPersist=no",
+    "ExitOnForwardFailure=yes", "StreamLocalBindUnlink=yes", "StreamLocalBindMask=0177", "ConnectTimeout=10",
+    "ServerAliveInterval=5", "ServerAliveCountMax=3" } do
     words[#words + 1] = "-o"
     words[#words + 1] = option
   end
@@ -38,7 +45,8 @@ setsid -f "$@" </dev/null >/dev/null 2>"$log"
 tries=0
 while [ $tries -lt 300 ]; do
   [ -S "$control" ] && exit 0
-  pgrep -f -- "^timeout .* -S $control " >/dev/null || break
+  # The process may not be there yet in the first second; when it has said something and is gone, it is over.
+  if [ -s "$log" ] || [ $tries -gt 20 ]; then pgrep -f -- "^timeout .* -S $control " >/dev/null || break; fi
   tries=$((tries + 1))
   sleep 0.05
 done
@@ -47,10 +55,12 @@ cat "$log" >&2
 exit 1]]
 
 local check = [[
-ssh -F /dev/null -S "$1" -O check drover 2>/dev/null && echo up && exit 0
+timeout 5 ssh -F /dev/null -S "$1" -O check drover 2>/dev/null && echo up && exit 0
 [ -S "$1" ] && echo dead || echo no]]
+
+-- An ssh that was stopped (SIGSTOP) answers nothing and dies of KILL alone.
 local stop = [[
-ssh -F /dev/null -S "$1" -O exit drover 2>/dev/null
+timeout 5 ssh -F /dev/null -S "$1" -O exit drover 2>/dev/null
 tries=0
 while pgrep -f -- "^timeout .* -S $1 " >/dev/null && [ $tries -lt 50 ]; do
   tries=$((tries + 1))
@@ -59,6 +69,7 @@ done
 pkill -KILL -f -- "^(timeout|ssh) .* -S $1 "
 rm -f "$1"
 exit 0]]
+
 local function state(a, env) return script.read(env:host(a.host), check, { control(a) }).output:match("%a+") end
 
 return lease.kind {
@@ -83,7 +94,8 @@ return lease.kind {
     errors.raise { code = "TUNNEL_FAILED", host = a.host, where = false, native = started.errors,
       message = ("no ssh connection from here to %s: %s"):format(a.address,
         started.errors:match("([^\n]+)%s*$") or "it did not come up within 15 s"),
-      hint = ("see whether %s reaches port %d of %s"):format(a.host, a.port, a.address) }
+      hint = a.existing and ("try it there: ssh -p %d %s@%s"):format(a.port, a.user, a.address)
+        or ("see whether %s reaches port %d of %s"):format(a.host, a.port, a.address) }
   end,
   revoke = function(a, env) script.run(env:host(a.host), stop, { control(a) }) end,
 }

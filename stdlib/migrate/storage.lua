@@ -138,6 +138,8 @@ function storage.decide(move, is_shared)
   for _, disk in ipairs(move.disks) do
     if not storage.is_writable(disk) then
       disk.action = "skip"
+    elseif disk.type == "network" then
+      disk.action = "shared"  -- both hosts reach it by its name, whatever is said of the others
     elseif move.p.storage ~= "auto" then
       disk.action = move.p.storage
     elseif disk.type ~= "file" then
@@ -147,7 +149,9 @@ function storage.decide(move, is_shared)
       if known[folder] == nil then known[folder] = is_shared(folder) end
       disk.action = known[folder] and "shared" or "copy"
     end
-    if disk.action ~= "skip" and wanted_copy(move, disk) then disk.action = "copy" end
+    -- "Copy just these": a list that names others says that this one is shared, and preflight looks whether it is.
+    local wanted = disk.action ~= "skip" and wanted_copy(move, disk)
+    if wanted then disk.action = "copy" elseif wanted == false and disk.action == "copy" then disk.action = "shared" end
   end
 end
 
@@ -179,13 +183,14 @@ local function make_volume(move, disk)
       text = ("make %s, %s, %s"):format(disk.path, disk.format, units.format_size(capacity_bytes)) }
     return
   end
-  local existing = destination.virt:volume_of_path(disk.path)
-  if existing then
+  if destination:stat(disk.path) then
     errors.raise { code = "VOLUME_EXISTS", host = destination.name, where = false,
       message = disk.path .. " is there already",
       hint = "remove it, or say --storage shared if it is the same storage" }
   end
   local pool = destination.virt:pool_of_path(folder_of(disk.path))
+  -- A file that somebody removed by hand still has its entry in the pool's list.
+  if destination.virt:volume_of_path(disk.path) then pool:refresh() end
   ctx:undo("created-volume", { host = destination.name, other_host = move.source.name, path = disk.path,
     source_path = disk.path, run = move.run_id })
   pool:create_volume(volume_xml(disk, capacity_bytes))

@@ -82,11 +82,11 @@ function fakes.screen()
   function seen:warning(message, hint) self.warnings[#self.warnings + 1] = { message = message, hint = hint } end
   function seen:note(text) self.notes[#self.notes + 1] = text end
   function seen:event(name, fields) self.events[#self.events + 1] = { name = name, fields = fields } end
-  function seen:step_began() end
+  function seen.step_began() end
   function seen:step_ended(label, _, ok) self.steps[#self.steps + 1] = { label = label, ok = ok } end
   function seen:progress() self.progress_calls = self.progress_calls + 1 end
-  function seen:title() end
-  function seen:summary() end
+  function seen.title() end
+  function seen.summary() end
   return seen
 end
 

@@ -1,4 +1,5 @@
--- Shows who is taken to have a domain, for every pair of answers of two hosts, and that what is done is proven to be safe.
+-- Shows who is taken to have a domain, for every pair of answers of two hosts, and that what is done is proven to be
+-- safe.
 local test = require "test"
 local reconcile = require "reconcile"
 local fakes = test.load(..., "fakes")
@@ -95,7 +96,8 @@ for status, reasons in pairs {
     "save_canceled", "wakeup", "crashed", "post_copy", "post_copy_failed" },
   paused = { "unknown", "user", "migration", "save", "dump", "ioerror", "watchdog", "from_snapshot", "shutting_down",
     "snapshot", "crashed", "starting_up", "post_copy", "post_copy_failed" },
-  ["shut off"] = { "unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from_snapshot", "daemon" },
+  ["shut off"] = { "unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from_snapshot",
+    "daemon" },
   crashed = { "panicked" }, pmsuspended = { "unknown" }, nostate = { "unknown" },
 } do
   for _, reason in ipairs(reasons) do
@@ -111,7 +113,8 @@ local function each_decision(check)
       for _, before in ipairs { "running", "paused", false } do
         for _, had in ipairs { "none", "shut off", false } do
           local decision = reconcile.decide(source, destination, before or nil, had or nil)
-          local label = ("%s/%s%s | %s/%s%s | %s"):format(source.status, tostring(source.reason), source.job and "+job" or "",
+          local label = ("%s/%s%s | %s/%s%s | %s"):format(source.status, tostring(source.reason),
+            source.job and "+job" or "",
             destination.status, tostring(destination.reason), destination.job and "+job" or "", tostring(before))
           check({ source = source, destination = destination }, decision, before or nil, label, had)
         end
@@ -206,7 +209,8 @@ local function hosts(source, destination)
 end
 
 test.case("paused on both sides is rolled back, and read again", function()
-  local a, b = hosts({ state = "paused", reason = "migration", persistent = true }, { state = "paused", reason = "migration" })
+  local a, b = hosts({ state = "paused", reason = "migration", persistent = true },
+    { state = "paused", reason = "migration" })
   local settled = reconcile.settle(a, b, uuid, quick)
   test.equal({ settled.outcome, a.domains[uuid].state, b.domains[uuid] }, { "stayed", "running" })
   test.equal({ a.acts, b.acts }, { { "resume" }, { "destroy" } })
@@ -223,7 +227,8 @@ test.case("A2: a definition that the move left at the destination is removed", f
 end)
 
 test.case("the source's paused copy is destroyed only after the destination was read running twice", function()
-  local a, b = hosts({ state = "paused", reason = "migration", persistent = true }, { state = "running", reason = "migrated" })
+  local a, b = hosts({ state = "paused", reason = "migration", persistent = true },
+    { state = "running", reason = "migrated" })
   local looks_before_destroy
   local settled = reconcile.settle(a, setmetatable({}, { __index = function(_, name)
     if #a.acts == 0 then looks_before_destroy = b.looks end
@@ -264,7 +269,8 @@ test.case("a copy that starts to run right before its destroy is left alone", fu
 end)
 
 test.case("a job that runs is waited for", function()
-  local a, b = hosts({ state = "running", reason = "booted", job = "unbounded" }, { state = "paused", reason = "migration" })
+  local a, b = hosts({ state = "running", reason = "booted", job = "unbounded" },
+    { state = "paused", reason = "migration" })
   a.on_look = function(one, count)
     if count == 6 then
       one.domains[uuid] = nil
