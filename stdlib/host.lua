@@ -121,7 +121,7 @@ local openers = {
   virt = function(self)
     local own_uri = self.entry and self.entry.uri
     local connection = not own_uri and not self:is_local() and connect_through_ssh(self)
-    return connection or virt.connect(self:virt_uri())
+    return connection or require("virt").connect(self:virt_uri())
   end,
   firewall = function(self) return require("firewall").open(self.machine) end,
 }
