@@ -106,8 +106,9 @@ for s in /run/libvirt/libvirt-sock /run/libvirt/virtqemud-sock; do [ -S "$s" ] &
 local function connect_through_ssh(self)
   local socket = self:query { "sh", "-c", libvirt_socket, "drover" }.output:match("%S+")
   if not socket then return nil end
-  local forward = ssh.forward_unix(self.machine, { remote_path = socket })
-  local ok, connection = core.pcall(virt.connect, "qemu+unix:///system?socket=" .. forward:local_address())
+  local forward = require("ssh").forward_unix(self.machine, { remote_path = socket })
+  local uri = "qemu+unix:///system?socket=" .. forward:local_address()
+  local ok, connection = core.pcall(require("virt").connect, uri, { host = self.name })
   if ok then
     rawset(self, "virt_forward", forward)
     return connection
@@ -121,7 +122,7 @@ local openers = {
   virt = function(self)
     local own_uri = self.entry and self.entry.uri
     local connection = not own_uri and not self:is_local() and connect_through_ssh(self)
-    return connection or require("virt").connect(self:virt_uri())
+    return connection or require("virt").connect(self:virt_uri(), { host = self.name })
   end,
   firewall = function(self) return require("firewall").open(self.machine) end,
 }

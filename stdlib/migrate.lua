@@ -103,6 +103,10 @@ function migrate.go(move)
   job.describe(move)
   if ctx.planning then return end
   local problem = job.run(move)
+  for _ = 1, 3 do
+    if not (problem and job.is_refused_port(problem) and require("migrate.channel").reopen_ports(move)) then break end
+    problem = job.run(move)
+  end
   local settled = async.shield(reconcile.settle, move.source, move.destination, move.uuid,
     { before = move.state.state, destination_had = had, wait = "30m" })
   move.settled = settled

@@ -116,10 +116,12 @@ bool ForwardTask::open_link(ssh_session session, Link& link) {
     link.open = true;
     return true;
   }
-  link.fd.reset();
-  std::lock_guard lock(mutex_);
-  ++status_.refused;
-  status_.last_error = ssh_get_error(session);
+  {
+    std::lock_guard lock(mutex_);
+    ++status_.refused;
+    status_.last_error = ssh_get_error(session);
+  }
+  link.fd.reset();  // after the count: who sees the end may look at it
   return false;
 }
 

@@ -45,7 +45,8 @@ setsid -f "$@" </dev/null >/dev/null 2>"$log"
 tries=0
 while [ $tries -lt 300 ]; do
   [ -S "$control" ] && exit 0
-  pgrep -f -- "^timeout .* -S $control " >/dev/null || break
+  # The process may not be there yet in the first second; when it has said something and is gone, it is over.
+  if [ -s "$log" ] || [ $tries -gt 20 ]; then pgrep -f -- "^timeout .* -S $control " >/dev/null || break; fi
   tries=$((tries + 1))
   sleep 0.05
 done

@@ -131,28 +131,40 @@ local function open_ssh(move)
     existing = existing or nil, limit_s = limit_s(move), sockets = sockets(move, "/run/drover/" .. run .. "/sockets") })
 end
 
-local free_port = [[
-ss -Hltn "sport = :$1" 2>/dev/null | grep -q . && exit 1
-exit 0]]
+local first_port, last_port = 49152, 49215  -- libvirt's migration range
 
--- Ports of libvirt's migration range that nobody listens on, one after the other: the opening is one range, and must
--- not hold anybody else's port.
+local function listening_ports(one)
+  local taken = {}
+  for port in script.read(one, [[ss -Hltn]]).output:gmatch("%S+:(%d+)%s+%S+:%*") do taken[tonumber(port)] = true end
+  return taken
+end
+
+-- Ports that nobody listens on, one after the other: the opening is one range, and must not hold anybody else's port.
+-- The search begins anywhere in the range: libvirt 9.0 keeps some ports of past moves reserved, and two runs that
+-- begin together should not want the same.
 local function choose_ports(move, count)
-  local chosen = {}
-  local first = move.p.port or 49152
-  local last = move.p.port and move.p.port + count - 1 or 49215
-  for port = first, last do
-    local free = script.read(move.destination, free_port, { port }, { check = false }).exit_code == 0
-    if move.p.port and not free then
-      errors.raise { code = "PORT_BUSY", host = move.destination.name, where = false,
-        message = ("port %d is taken"):format(port), hint = "leave --port out, and drover finds a free one" }
+  local taken = listening_ports(move.destination)
+  for port in pairs(move.refused_ports or {}) do taken[port] = true end
+  local function free(first)
+    for port = first, first + count - 1 do
+      if taken[port] then return false end
     end
-    if free then chosen[#chosen + 1] = port else chosen = {} end
-    if #chosen == count then return chosen end
+    return true
+  end
+  if move.p.port then
+    if free(move.p.port) then return move.p.port end
+    errors.raise { code = "PORT_BUSY", host = move.destination.name, where = false,
+      message = ("port %d is taken"):format(taken[move.p.port] and move.p.port or move.p.port + 1),
+      hint = "leave --port out, and drover finds a free one" }
+  end
+  local places = last_port - first_port - count + 2
+  local offset = math.random(0, places - 1)
+  for step = 0, places - 1 do
+    local first = first_port + (offset + step) % places
+    if free(first) then return first end
   end
   errors.raise { code = "PORT_BUSY", host = move.destination.name, where = false,
-    message = count == 1 and "no free port between 49152 and 49215"
-      or ("no %d free ports in a row between 49152 and 49215"):format(count) }
+    message = ("no %d free port(s) in a row between %d and %d"):format(count, first_port, last_port) }
 end
 
 -- A closed port that a packet reaches says so at once; one behind a firewall stays silent or is forbidden.
@@ -178,7 +190,8 @@ end
 local function open_ports(move)
   local ctx = move.ctx
   local copies = #storage.copied(move) > 0
-  local ports = choose_ports(move, copies and 2 or 1)
+  local first = choose_ports(move, copies and 2 or 1)
+  local ports = { first, copies and first + 1 or nil }
   move.memory_port, move.disks_port = ports[1], ports[2]
   ctx:lease("firewall-opening", { host = move.destination.name, from = move.from_address, protocol = "tcp",
     ports = { first = ports[1], last = ports[#ports] }, timeout_s = limit_s(move), mark = ctx.mark })
@@ -200,6 +213,17 @@ function channel.ssh_port(move) return (ssh_server_of(move)) end
 function channel.open(move)
   if needs_ssh(move) then open_ssh(move) end
   if move.p.channel == "direct" or move.p.channel == "tls" then open_ports(move) end
+end
+
+--- After libvirt refused a port that nobody listens on: other ones, with an opening of their own. False when the person
+-- named the port, or when the channel has none.
+function channel.reopen_ports(move)
+  if move.p.port or not move.memory_port then return false end
+  move.refused_ports = move.refused_ports or {}
+  move.refused_ports[move.memory_port] = true
+  move.refused_ports[move.disks_port or move.memory_port] = true
+  open_ports(move)
+  return true
 end
 
 local function bracketed(address) return address:find(":") and "[" .. address .. "]" or address end

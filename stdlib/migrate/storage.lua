@@ -183,13 +183,14 @@ local function make_volume(move, disk)
       text = ("make %s, %s, %s"):format(disk.path, disk.format, units.format_size(capacity_bytes)) }
     return
   end
-  local existing = destination.virt:volume_of_path(disk.path)
-  if existing then
+  if destination:stat(disk.path) then
     errors.raise { code = "VOLUME_EXISTS", host = destination.name, where = false,
       message = disk.path .. " is there already",
       hint = "remove it, or say --storage shared if it is the same storage" }
   end
   local pool = destination.virt:pool_of_path(folder_of(disk.path))
+  -- A file that somebody removed by hand still has its entry in the pool's list.
+  if destination.virt:volume_of_path(disk.path) then pool:refresh() end
   ctx:undo("created-volume", { host = destination.name, other_host = move.source.name, path = disk.path,
     source_path = disk.path, run = move.run_id })
   pool:create_volume(volume_xml(disk, capacity_bytes))

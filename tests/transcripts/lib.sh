@@ -4,6 +4,7 @@
 # interrupt CHANCE COMMAND...: starts it, waits until it has written "ready", presses Ctrl-C for it, says how it ended.
 interrupt() {
   local output=$TMP/interrupted started code=0 elapsed_ms
+  : >"$output"
   set -m
   "$@" >"$output" 2>&1 </dev/null &
   local process=$!

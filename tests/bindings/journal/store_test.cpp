@@ -316,7 +316,7 @@ TEST_CASE("a flipped bit anywhere is an error, or changes nothing that recovery 
   CHECK(detected > 50);
 }
 
-TEST_CASE("every truncation of the database is an error") {
+TEST_CASE("every truncation of the database is an error, or changes nothing that recovery reads") {
   Folder folder;
   {
     Store store(folder.journal());
@@ -324,9 +324,13 @@ TEST_CASE("every truncation of the database is an error") {
     store.add_intent("one", an_entry("lease"));
   }
   std::string good = content_of(folder.journal());
+  std::string expected = read_all(folder.journal());
   for (size_t size = 512; size < good.size(); size += 512) {
     write_content(folder.journal(), good.substr(0, size));
-    CHECK(error_of([&] { read_all(folder.journal()); }).code == "JOURNAL_UNUSABLE");
+    std::string seen;
+    Error error = error_of([&] { seen = read_all(folder.journal()); });
+    INFO("cut at " << size << " of " << good.size());
+    CHECK((error.code == "JOURNAL_UNUSABLE" || seen == expected));  // the last pages are of events, which only inform
     for (const char* tail : {"-wal", "-shm"}) fs::remove(folder.journal() + tail);
   }
 }

@@ -15,8 +15,8 @@ return playbook {
       elseif p.how == "connect" then
         virt.connect "test:///does/not/exist.xml"
       end
-      local nothing
-      return nothing.field
+      local thing = {}
+      return thing.field.deeper
     end)
   end,
 }
