@@ -111,7 +111,8 @@ local function leases(entries)
     local undone_class = entry.state == "ended" and "good" or "bad"
     local word = entry.type == "undo" and entry.state == "ended" and "void or undone" or entry_words[entry.state]
     return ('<td>%s</td><td class="soft">%s</td><td class="%s">%s%s</td>'):format(escape(entry.label),
-      escape(entry.kind), undone_class, word or escape(entry.state), entry.error ~= "" and ": " .. escape(entry.error) or "")
+      escape(entry.kind), undone_class, word or escape(entry.state),
+      entry.error ~= "" and ": " .. escape(entry.error) or "")
   end)
 end
 

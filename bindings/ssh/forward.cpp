@@ -1,6 +1,7 @@
 #include "bindings/ssh/forward.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -206,25 +207,58 @@ void Forward::close() {
   task->wait_closed(close_timeout_ms);
 }
 
-Forward forward_unix(std::shared_ptr<SshMachine> machine, const std::string& local_path, ForwardTarget target,
-                     core::CancelToken& token) {
+namespace {
+
+// A listening socket of mode 0600 at path. Throws PATH_BUSY, NO_PERMISSION.
+UniqueFd listen_at(const SshMachine& machine, const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (local_path.empty() || local_path.size() >= sizeof address.sun_path) {
-    throw listen_error(*machine, local_path, ENAMETOOLONG, "PATH_BUSY");
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    throw listen_error(machine, path, ENAMETOOLONG, "PATH_BUSY");
   }
-  memcpy(address.sun_path, local_path.data(), local_path.size());
+  memcpy(address.sun_path, path.data(), path.size());
   UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   fchmod(listener.get(), 0600);  // before bind: the file is never open to others
   if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    throw listen_error(*machine, local_path, errno, "PATH_BUSY");
+    throw listen_error(machine, path, errno, "PATH_BUSY");
   }
   if (listen(listener.get(), SOMAXCONN) != 0) {
     int problem = errno;
-    unlink(local_path.c_str());
-    throw listen_error(*machine, local_path, problem, "PATH_BUSY");
+    unlink(path.c_str());
+    throw listen_error(machine, path, problem, "PATH_BUSY");
   }
+  return listener;
+}
+
+}  // namespace
+
+Forward forward_unix(std::shared_ptr<SshMachine> machine, const std::string& local_path, ForwardTarget target,
+                     core::CancelToken& token) {
+  UniqueFd listener = listen_at(*machine, local_path);
   return start(std::move(machine), std::move(listener), local_path, local_path, std::move(target), token);
+}
+
+Forward forward_unix_nameless(std::shared_ptr<SshMachine> machine, ForwardTarget target, core::CancelToken& token) {
+  char folder[] = "/tmp/drover-XXXXXX";
+  if (mkdtemp(folder) == nullptr) throw listen_error(*machine, folder, errno, "PATH_BUSY");
+  std::string path = std::string(folder) + "/socket";
+  UniqueFd listener;
+  try {
+    listener = listen_at(*machine, path);
+  } catch (const Error&) {
+    rmdir(folder);
+    throw;
+  }
+  // The socket lives on in its descriptor when its name is gone; connecting through /proc reaches it all the same.
+  auto place = std::make_shared<UniqueFd>(open(path.c_str(), O_PATH | O_CLOEXEC));
+  int problem = errno;
+  unlink(path.c_str());
+  rmdir(folder);
+  if (!place->valid()) throw listen_error(*machine, path, problem, "PATH_BUSY");
+  std::string address = "/proc/self/fd/" + std::to_string(place->get());
+  Forward forward = start(std::move(machine), std::move(listener), "", address, std::move(target), token);
+  forward.place = std::move(place);
+  return forward;
 }
 
 Forward forward_tcp(std::shared_ptr<SshMachine> machine, int local_port, ForwardTarget target,

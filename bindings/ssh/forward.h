@@ -74,6 +74,7 @@ struct Forward {
   std::shared_ptr<Connection> connection;
   std::shared_ptr<SshMachine> machine;  // keeps the connection
   std::string local_address;            // a path, or 127.0.0.1:PORT
+  std::shared_ptr<UniqueFd> place;      // of a nameless socket: keeps /proc/self/fd/N valid
 
   void close();
 };
@@ -81,6 +82,9 @@ struct Forward {
 // Throws PATH_BUSY, NO_PERMISSION, BAD_ARGUMENT, and what a connection throws.
 Forward forward_unix(std::shared_ptr<SshMachine> machine, const std::string& local_path, ForwardTarget target,
                      core::CancelToken& token);
+// Like it, without a name in the file system: only this process can connect, through /proc/self/fd/N, and nothing is
+// left whatever becomes of it.
+Forward forward_unix_nameless(std::shared_ptr<SshMachine> machine, ForwardTarget target, core::CancelToken& token);
 // Listens on 127.0.0.1; local_port 0 takes a free one. Throws PORT_BUSY, NO_PERMISSION.
 Forward forward_tcp(std::shared_ptr<SshMachine> machine, int local_port, ForwardTarget target,
                     core::CancelToken& token);

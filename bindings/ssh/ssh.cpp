@@ -77,12 +77,12 @@ std::vector<core::Function> forward_functions() {
   return {
       {"forward_unix",
        forward_unix,
-       "Forwards a UNIX socket of this machine (mode 0600) to one of the host, through its SSH connection.",
-       {{"machine", "host.Machine", "Or a host object; over SSH."}, {"options", "table", "local_path, remote_path."}},
+       "Forwards a UNIX socket of this machine (mode 0600) to one of the host, through its SSH connection. Without "
+       "local_path the socket has no name: only drover itself can connect, at Forward:local_address().",
+       {{"machine", "host.Machine", "Or a host object; over SSH."}, {"options", "table", "remote_path; local_path."}},
        {{"forward", "ssh.Forward", ""}},
        "BAD_ARGUMENT, NOT_SSH, PATH_BUSY, NO_PERMISSION, FAILED, CONNECTION_LOST, CLOSED, CANCELLED",
-       core::Blocking::yes,
-       core::Effect::changes},
+       core::Blocking::yes},
       {"forward_tcp",
        forward_tcp,
        "Forwards a port of 127.0.0.1 on this machine to an address as the host sees it.",

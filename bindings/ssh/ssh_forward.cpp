@@ -39,12 +39,14 @@ int start_forward(lua_State* L, const std::string& description, std::function<Fo
 int forward_unix(lua_State* L) {
   auto machine = check_ssh_machine(L, 1, "ssh.forward_unix");
   Options options(L, 2, "ssh.forward_unix");
-  std::string local_path = required_text(options, "local_path", "ssh.forward_unix");
+  auto local_path = options.text("local_path");
   ForwardTarget target;
   target.remote_path = required_text(options, "remote_path", "ssh.forward_unix");
   options.finish();
-  return start_forward(L, "forward " + local_path + " to " + machine->name(),
-                       [=](CancelToken& token) { return forward_unix(machine, local_path, target, token); });
+  return start_forward(L, "forward a socket to " + machine->name(), [=](CancelToken& token) {
+    return local_path ? forward_unix(machine, *local_path, target, token)
+                      : forward_unix_nameless(machine, target, token);
+  });
 }
 
 int forward_tcp(lua_State* L) {

@@ -29,6 +29,8 @@ constexpr TextRule text_rules[] = {
     {"Disk quota exceeded", "NO_SPACE"},
     {"cannot acquire state change lock", "DOMAIN_BUSY"},
     {"another migration job is already running", "DOMAIN_BUSY"},
+    {"is already running", "OPERATION_INVALID"},  // the test driver calls these internal errors
+    {"' not running", "OPERATION_INVALID"},
     {"keepalive timeout", "CONNECTION_LOST"},
     {"client socket is closed", "CONNECTION_LOST"},
     {"End of file while reading data", "CONNECTION_LOST"},

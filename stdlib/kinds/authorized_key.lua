@@ -9,7 +9,7 @@ end
 
 local function as_line(a)
   local options = { "restrict" }
-  if a.port_forwarding then options[#options + 1] = "port-forwarding" end
+  if a.port_forwarding then options[#options + 1] = 'port-forwarding,permitlisten="localhost:1"' end
   options[#options + 1] = ('from="%s"'):format(a.from)
   options[#options + 1] = ('expiry-time="%s"'):format(os.date("!%Y%m%d%H%MZ", a.expires_at_s))
   options[#options + 1] = ('command="%s"'):format(a.command)
@@ -25,11 +25,14 @@ end
 
 return lease.kind {
   name = "authorized-key",
+  verified_by_grant = true,
+  named_by_run = true,
   describe = function(a)
     return { host = a.host, text = "let the run's key in as " .. (a.user or "root"), lines = { as_line(a) } }
   end,
   probe = function(a, env, result)
-    return ssh.probe_authorized(env:host(a.host).machine, granted(a, result))
+    return ssh.probe_authorized(env:host(a.host).machine, { user = a.user, key = a.key, mark = a.mark,
+      file = result and result.file })
   end,
   grant = function(a, env) return ssh.authorize(env:host(a.host).machine, description(a)) end,
   revoke = function(a, env, result) ssh.revoke(env:host(a.host).machine, granted(a, result)) end,

@@ -40,7 +40,12 @@ return lease.undo_kind {
     local volume = one.virt:volume_of_path(a.path)
     if not volume then return "absent" end
     local user = refers_to(one, a.path)
-    if user then return "kept, in use by " .. user end
+    if user then
+      -- Not for ever: who has the domain may not be settled yet. The entry stays open, and recovery looks again.
+      errors.raise { code = "IN_USE", host = a.host, object = a.path, where = false,
+        message = ("%s stays: the domain '%s' refers to it"):format(a.path, user),
+        hint = "once the domain is settled: drover recover " .. a.run }
+    end
     if same_storage(one, other, a) then return "kept, it is the source's own storage" end
     volume:delete()
     return "deleted"

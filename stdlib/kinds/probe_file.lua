@@ -6,6 +6,7 @@ local script = require "script"
 return lease.kind {
   name = "probe-file",
   verified_by_grant = true,
+  named_by_run = true,
   describe = function(a) return { host = a.host, text = "make the empty file " .. a.path } end,
   probe = function(a, env)
     local there = script.read(env:host(a.host), [[[ -e "$1" ] && echo yes || echo no]], { a.path }).output

@@ -1,6 +1,7 @@
 --- The disks of a move: which there are, which both hosts share, and making the others at the destination.
 -- Shared or not is found by experiment: a file made on one host, looked for on the other.
 -- Tested by tests/stdlib/migrate_storage_test.lua and the lab's tests.
+local async = require "async"
 local errors = require "errors"
 local script = require "script"
 local xml = require "xml"
@@ -67,16 +68,39 @@ function storage.folders(move)
   return folders
 end
 
---- What can be said of each folder by reading alone: "shared", "local" or "unknown". For check and plan; the run
--- makes the experiment.
+local identity = [[for f in "$@"; do stat -L -c %i:%s -- "$f" 2>/dev/null || echo absent; done]]
+
+-- Folders in which a disk has the same inode number and size on both hosts: two local disks would not.
+local function alike_folders(move)
+  local paths, alike = {}, {}
+  for _, disk in ipairs(move.disks) do
+    if disk.type == "file" and storage.is_writable(disk) then paths[#paths + 1] = disk.path end
+  end
+  if #paths == 0 then return alike end
+  local seen = async.parallel({ move.source, move.destination }, function(one)
+    local list = {}
+    for line in script.read(one, identity, paths).output:gmatch("[^\n]+") do list[#list + 1] = line end
+    return list
+  end)
+  for index, path in ipairs(paths) do
+    if seen[1][index] ~= "absent" and seen[1][index] == seen[2][index] then alike[folder_of(path)] = true end
+  end
+  return alike
+end
+
+--- What can be said of each folder by reading alone: "shared" or "local". For check and plan; the run makes the
+-- experiment and stops when it says otherwise.
 function storage.guess(move)
+  if move.storage_guess then return move.storage_guess end
   local folders = storage.folders(move)
-  local here, there = file_systems(move.source, folders), file_systems(move.destination, folders)
+  local kinds = async.parallel({ move.source, move.destination }, function(one) return file_systems(one, folders) end)
+  local alike = alike_folders(move)
   local guesses = {}
   for _, folder in ipairs(folders) do
-    local networked = network_file_systems[here[folder]] and network_file_systems[there[folder]]
-    guesses[folder] = networked and "shared" or "local"
+    local networked = network_file_systems[kinds[1][folder]] and network_file_systems[kinds[2][folder]]
+    guesses[folder] = (networked or alike[folder]) and "shared" or "local"
   end
+  move.storage_guess = guesses
   return guesses
 end
 
@@ -86,7 +110,15 @@ local is_there = [[[ -e "$1" ] && echo yes || echo no]]
 local function experiment(move, folder)
   local path = folder .. "/.drover-" .. move.run_id
   move.ctx:lease("probe-file", { host = move.source.name, path = path })
-  return script.read(move.destination, is_there, { path }).output:find("yes") ~= nil
+  local found = script.read(move.destination, is_there, { path }).output:find("yes") ~= nil
+  local guess = storage.guess(move)[folder]
+  if found ~= (guess == "shared") then
+    errors.raise { code = "STORAGE_UNCLEAR", host = move.destination.name, object = folder, where = false,
+      message = ("%s looks %s on both hosts, but a file made on %s is %s there"):format(folder, guess,
+        move.source.name, found and "seen" or "not seen"),
+      hint = "say which it is: --storage shared or --storage copy" }
+  end
+  return found
 end
 
 local function wanted_copy(move, disk)
@@ -98,29 +130,28 @@ local function wanted_copy(move, disk)
   return false
 end
 
---- Decides for every disk: disk.action = "shared", "copy" or "skip". Needs no change while planning.
-function storage.decide(move)
-  local guesses = storage.guess(move)
+--- Decides for every disk: disk.action = "shared", "copy" or "skip". is_shared(folder) answers for storage "auto";
+-- without it, what reading alone can tell.
+function storage.decide(move, is_shared)
   local known = {}
+  is_shared = is_shared or function(folder) return storage.guess(move)[folder] == "shared" end
   for _, disk in ipairs(move.disks) do
     if not storage.is_writable(disk) then
       disk.action = "skip"
+    elseif disk.type == "network" then
+      disk.action = "shared"  -- both hosts reach it by its name, whatever is said of the others
     elseif move.p.storage ~= "auto" then
       disk.action = move.p.storage
     elseif disk.type ~= "file" then
       disk.action = "shared"  -- block and network disks: libvirt and the other host's devices decide (preflight)
     else
       local folder = folder_of(disk.path)
-      if known[folder] == nil then
-        if move.ctx.planning or not move.ctx.store then
-          known[folder] = guesses[folder] == "shared"
-        else
-          known[folder] = experiment(move, folder)
-        end
-      end
+      if known[folder] == nil then known[folder] = is_shared(folder) end
       disk.action = known[folder] and "shared" or "copy"
     end
-    if disk.action ~= "skip" and wanted_copy(move, disk) then disk.action = "copy" end
+    -- "Copy just these": a list that names others says that this one is shared, and preflight looks whether it is.
+    local wanted = disk.action ~= "skip" and wanted_copy(move, disk)
+    if wanted then disk.action = "copy" elseif wanted == false and disk.action == "copy" then disk.action = "shared" end
   end
 end
 
@@ -152,13 +183,14 @@ local function make_volume(move, disk)
       text = ("make %s, %s, %s"):format(disk.path, disk.format, units.format_size(capacity_bytes)) }
     return
   end
-  local existing = destination.virt:volume_of_path(disk.path)
-  if existing then
+  if destination:stat(disk.path) then
     errors.raise { code = "VOLUME_EXISTS", host = destination.name, where = false,
       message = disk.path .. " is there already",
       hint = "remove it, or say --storage shared if it is the same storage" }
   end
   local pool = destination.virt:pool_of_path(folder_of(disk.path))
+  -- A file that somebody removed by hand still has its entry in the pool's list.
+  if destination.virt:volume_of_path(disk.path) then pool:refresh() end
   ctx:undo("created-volume", { host = destination.name, other_host = move.source.name, path = disk.path,
     source_path = disk.path, run = move.run_id })
   pool:create_volume(volume_xml(disk, capacity_bytes))
@@ -166,7 +198,7 @@ end
 
 --- Decides for each disk, and makes those that are copied at the destination.
 function storage.prepare(move)
-  storage.decide(move)
+  storage.decide(move, not move.ctx.planning and function(folder) return experiment(move, folder) end or nil)
   for _, disk in ipairs(move.disks) do
     if disk.action == "copy" then make_volume(move, disk) end
   end

@@ -1,0 +1,115 @@
+#include "bindings/virt/cancellable_move.h"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "host/base/error.h"
+
+using namespace drover;
+using namespace drover::virt;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A daemon whose move takes until abort() finds a job; the job exists only after `jobless` aborts.
+struct FakeDaemon {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int aborts = 0;
+  int jobless = 0;
+  bool aborted = false;
+
+  void move() {
+    std::unique_lock lock(mutex);
+    if (!changed.wait_for(lock, 10s, [&] { return aborted; })) return;
+    throw Error("virt", "OPERATION_ABORTED", "migration out: canceled by client");
+  }
+  void abort() {
+    std::lock_guard lock(mutex);
+    if (++aborts <= jobless) throw Error("virt", "OPERATION_INVALID", "no job is active on the domain");
+    aborted = true;
+    changed.notify_all();
+  }
+};
+
+std::string code_of_move(const MoveSteps& steps, core::CancelToken& token, MoveLimits limits = {}) {
+  try {
+    run_cancellable_move(steps, token, limits);
+  } catch (const Error& error) {
+    return error.code;
+  }
+  return "";
+}
+
+MoveSteps steps_of(const std::shared_ptr<FakeDaemon>& daemon) {
+  return {[daemon] { daemon->move(); }, [daemon] { daemon->abort(); }, "move of domain 'web'", "kvm1"};
+}
+
+}  // namespace
+
+TEST_CASE("a move that nobody cancels gives its own result or error", "[virt]") {
+  core::CancelToken token;
+  CHECK(code_of_move({[] {}, [] {}, "move", "a"}, token) == "");
+  CHECK(code_of_move({[] { throw Error("virt", "NO_SPACE", "full"); }, [] {}, "move", "a"}, token) == "NO_SPACE");
+  CHECK(code_of_move({[] { throw std::runtime_error("?"); }, [] {}, "move", "a"}, token) == "INTERNAL");
+}
+
+TEST_CASE("a cancel before the job exists aborts again until it does", "[virt]") {
+  auto daemon = std::make_shared<FakeDaemon>();
+  daemon->jobless = 3;
+  core::CancelToken token;
+  std::chrono::steady_clock::duration cancel_took{};
+  std::thread canceller([&] {
+    std::this_thread::sleep_for(20ms);
+    auto started = std::chrono::steady_clock::now();
+    token.cancel();
+    cancel_took = std::chrono::steady_clock::now() - started;
+  });
+  CHECK(code_of_move(steps_of(daemon), token, {5ms, 5s}) == "CANCELLED");
+  canceller.join();
+  CHECK(daemon->aborts == 4);
+  CHECK(cancel_took < 10ms);  // on drover's main thread: it must not wait for the daemon
+}
+
+TEST_CASE("a cancel that came before the move started is not lost", "[virt]") {
+  auto daemon = std::make_shared<FakeDaemon>();
+  core::CancelToken token;
+  token.cancel();
+  CHECK(code_of_move(steps_of(daemon), token, {5ms, 5s}) == "CANCELLED");
+  CHECK(daemon->aborts == 1);
+}
+
+TEST_CASE("a cancel that came too late says that the move ended well", "[virt]") {
+  core::CancelToken token;
+  MoveSteps steps{[&] { token.cancel(); }, [] {}, "move of domain 'web'", "kvm1"};
+  try {
+    run_cancellable_move(steps, token);
+    FAIL("the cancel was lost");
+  } catch (const Error& error) {
+    CHECK(error.code == "CANCELLED");
+    CHECK(error.message.find("ended well") != std::string::npos);
+  }
+}
+
+TEST_CASE("a daemon that never answers is left after the bound, even when the abort hangs", "[virt]") {
+  core::CancelToken token;
+  auto hang = std::make_shared<std::atomic<bool>>(true);
+  auto wait = [hang] {
+    while (*hang) std::this_thread::sleep_for(5ms);
+  };
+  token.cancel();
+  auto started = std::chrono::steady_clock::now();
+  try {
+    run_cancellable_move({wait, wait, "move of domain 'web'", "kvm1"}, token, {5ms, 100ms});
+    FAIL("it ended well");
+  } catch (const Error& error) {
+    CHECK(error.code == "CANCELLED");
+    CHECK(error.host == "kvm1");
+    CHECK(error.hint.find("ask both hosts") != std::string::npos);
+  }
+  CHECK(std::chrono::steady_clock::now() - started < 1s);
+  *hang = false;
+}

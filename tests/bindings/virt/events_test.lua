@@ -1,0 +1,123 @@
+-- Shows events as something that a task waits for, on libvirt's test driver.
+local test = require "test"
+
+-- Runs body(connection, domain) with the test host's domain running before and after.
+local function with_domain(body)
+  local connection <close> = virt.connect("test:///default")
+  local domain = connection:domain("test")
+  body(connection, domain)
+  if domain:info().state == "paused" then domain:resume() end
+end
+
+test.case("what is done to a domain comes as events, in order", function()
+  with_domain(function(connection, domain)
+    local events <close> = connection:events()
+    domain:suspend()
+    domain:resume()
+    test.equal(events:next(2000), { kind = "lifecycle", domain = "test", uuid = domain:uuid(), event = "suspended",
+      detail = "paused" })
+    local second = events:next(2000)
+    test.equal(second.event, "resumed")
+    test.equal(second.detail, "unpaused")
+    test.equal(events:dropped(), 0)
+  end)
+end)
+
+test.case("without an event next gives nil when its time is over", function()
+  with_domain(function(connection)
+    local events <close> = connection:events()
+    local started_ms = async.monotonic_ms()
+    test.is_nil(events:next(50))
+    test.is_true(async.monotonic_ms() - started_ms >= 45)
+    test.is_nil(events:next(0))
+  end)
+end)
+
+test.case("a task that waits is woken by another task's change", function()
+  with_domain(function(connection, domain)
+    local events <close> = connection:events { kinds = { "lifecycle" }, domain = "test" }
+    local waiter = async.spawn(function() return events:next(5000) end)
+    async.sleep(20)
+    domain:suspend()
+    test.equal(async.await(waiter).event, "suspended")
+  end)
+end)
+
+test.case("only the kinds and the domain that were asked for come", function()
+  with_domain(function(connection, domain)
+    local other = connection:define("<domain type='test'><name>other</name><memory>1024</memory>"
+      .. "<os><type>hvm</type></os></domain>")
+    local events <close> = connection:events { kinds = { "metadata" }, domain = domain:uuid() }
+    other:set_title("not this one")
+    domain:suspend()
+    domain:set_title("this one")
+    local event = events:next(2000)
+    test.equal(event.domain, "test")
+    test.equal(event.kind, "metadata")
+    test.equal(event.type, "title")
+    domain:set_title("")
+    other:undefine()
+  end)
+end)
+
+test.case("a full queue drops the oldest and counts them", function()
+  with_domain(function(connection, domain)
+    local events <close> = connection:events { most_events = 2 }
+    for _ = 1, 3 do
+      domain:suspend()
+      domain:resume()
+    end
+    test.is_true(async.poll("2s", 10, function() return events:dropped() == 4 end) ~= nil)
+    test.equal(events:next(0).event, "suspended")
+    test.equal(events:next(0).event, "resumed")
+    test.is_nil(events:next(0))
+  end)
+end)
+
+test.case("close ends those who wait", function()
+  with_domain(function(connection)
+    local events = connection:events()
+    local waiter = async.spawn(function() return events:next() end)
+    async.sleep(20)
+    events:close()
+    test.raises("STREAM_CLOSED", async.await, waiter)
+    test.raises("STREAM_CLOSED", events.next, events)
+    events:close()
+  end)
+end)
+
+test.case("the close of the connection ends those who wait", function()
+  local connection = virt.connect("test:///default")
+  local events = connection:events()
+  local waiter = async.spawn(function() return events:next() end)
+  async.sleep(20)
+  connection:close()
+  test.raises("CONNECTION_CLOSED", async.await, waiter)
+end)
+
+test.case("a wait can be cancelled, and the next one still gets its event", function()
+  with_domain(function(connection, domain)
+    local events <close> = connection:events()
+    test.raises("TIMEOUT", async.timeout, "50ms", function() events:next() end)
+    domain:suspend()
+    test.equal(events:next(2000).event, "suspended")
+  end)
+end)
+
+test.case("a stream that nobody holds goes away with its registration", function()
+  with_domain(function(connection, domain)
+    connection:events()
+    collectgarbage()
+    collectgarbage()
+    domain:suspend()
+    test.equal(domain:info().state, "paused")
+  end)
+end)
+
+test.case("an unknown kind names those that exist", function()
+  with_domain(function(connection)
+    local problem = test.raises("BAD_ARGUMENT", connection.events, connection, { kinds = { "livecycle" } })
+    test.matches(problem.message, "lifecycle")
+    test.raises("NO_DOMAIN", connection.events, connection, { domain = "nobody" })
+  end)
+end)

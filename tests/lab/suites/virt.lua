@@ -1,0 +1,234 @@
+-- The cases of the suite virt: run on ctl with the guest "virtest" running on a, its disk on local storage.
+local test = require "test"
+
+local name = "virtest"
+
+-- Runs body(a, b): connections to both hosts. The guest is on a before and after.
+local function with_hosts(body)
+  local a <close> = virt.connect("qemu+ssh://root@a/system")
+  local b <close> = virt.connect("qemu+ssh://root@b/system")
+  body(a, b)
+end
+
+local function where(a, b)
+  local found = {}
+  for host, connection in pairs { a = a, b = b } do
+    local domain = connection:find_domain(name)
+    local state = domain and domain:state()
+    if state and state.state ~= "shutoff" then found[#found + 1] = host .. ":" .. state.state end
+  end
+  return table.concat(found, " ")
+end
+
+-- What every move of the guest needs: its disk goes along, and comes to lie beside where it came from.
+local function options(more)
+  local all = { live = true, persist_destination = true, undefine_source = true, non_shared_disk = true }
+  for key, value in pairs(more or {}) do all[key] = value end
+  return all
+end
+
+-- Back to a, and no disk of it left on b. Without undefine_source there would be a definition at the source.
+local function bring_back(a, b)
+  local domain = b:find_domain(name)
+  if domain and domain:is_active() then
+    local old = a:volume_of_path("/var/lib/libvirt/images/" .. name .. ".raw")
+    if old then old:delete() end
+    domain:migrate(a, options())
+  end
+  a:pool("default"):refresh()
+  b:pool("default"):refresh()
+  local left = b:find_volume and b:find_volume("x") or nil
+  return left
+end
+
+test.case("a managed move gives the domain at the destination, with figures on both sides", function()
+  with_hosts(function(a, b)
+    local domain = a:domain(name)
+    local events <close> = a:events { kinds = { "lifecycle", "job", "migration_iteration" }, domain = name }
+    local iterations, job = 0, nil
+    local running = {}
+    local move = async.spawn(function() return domain:migrate(b, options { bandwidth_mibps = 60 }) end)
+    while not move:ready() do
+      local now = a:find_domain(name)
+      if not now then break end
+      local ok, figures = pcall(now.job, now)
+      if ok and figures.type == "unbounded" then running = figures end
+      async.sleep(50)
+    end
+    local moved = async.await(move)
+    test.equal(moved:state(), { state = "running", reason = "migrated", state_code = 1, reason_code = 2 })
+    test.equal(where(a, b), "b:running")
+    test.equal(running.operation, "migration_out")
+    test.is_true(running.memory_total_bytes > 100 << 20, "memory_total_bytes")
+    test.is_true(running.memory_page_size_bytes == 4096, "page size")
+    local completed = moved:job_completed()
+    test.equal(completed.type, "completed")
+    test.equal(completed.operation, "migration_in")
+    test.is_true(completed.downtime_ms > 0, "downtime_ms")
+    while true do
+      local event = events:next(500)
+      if not event then break end
+      if event.kind == "migration_iteration" then iterations = event.iteration end
+      if event.kind == "job" then job = event end
+    end
+    test.is_true(iterations >= 1, "iterations")
+    test.equal(job.operation, "migration_out")
+    test.is_true(job.memory_processed_bytes > 0)
+    bring_back(a, b)
+    test.equal(where(a, b), "a:running")
+  end)
+end)
+
+test.case("a peer-to-peer move is led by the source's daemon, with and without a tunnel", function()
+  with_hosts(function(a, b)
+    local result = a:domain(name):migrate_to_uri("qemu+ssh://root@b/system", options())
+    test.is_true(result.elapsed_ms > 0)
+    test.equal(where(a, b), "b:running")
+    bring_back(a, b)
+    test.equal(where(a, b), "a:running")
+  end)
+end)
+
+local function cancel_after(a, b, delay)
+  local domain = a:domain(name)
+  local move = async.spawn(function() return domain:migrate(b, options { bandwidth_mibps = 4 }) end)
+  async.sleep(delay)
+  local started_ms = async.monotonic_ms()
+  move:cancel()
+  local ok, problem = require "drover.core".pcall(async.await, move)
+  test.equal(ok, false)
+  test.equal(problem.code, "CANCELLED")
+  test.is_true(async.monotonic_ms() - started_ms < 10000, "the cancel took long")
+  test.equal(where(a, b), "a:running")
+  test.equal(a:domain(name):job().type, "none")
+  test.is_nil(b:find_domain(name))
+end
+
+test.case("a cancelled move leaves the guest running at the source, whenever the cancel comes", function()
+  with_hosts(function(a, b)
+    for _, delay in ipairs { 0, 20, 150, 1500 } do cancel_after(a, b, delay) end
+  end)
+end)
+
+test.case("other calls go on while a move runs", function()
+  with_hosts(function(a, b)
+    local domain = a:domain(name)
+    local move = async.spawn(function() return domain:migrate(b, options { bandwidth_mibps = 4 }) end)
+    async.poll("5s", 50, function() return domain:job().type ~= "none" end)
+    local started_ms = async.monotonic_ms()
+    local list = a:all_domain_stats { stats = { "state", "block", "balloon" }, nowait = true, active = true }
+    test.is_true(async.monotonic_ms() - started_ms < 1000)
+    test.equal(#list, 1)
+    test.equal(list[1].stats["state.state"], 1)
+    domain:set_migrate_max_downtime_ms(700)
+    test.equal(domain:migrate_max_downtime_ms(), 700)
+    domain:set_migrate_max_speed_mibps(5)
+    test.equal(domain:migrate_max_speed_mibps(), 5)
+    test.raises("DOMAIN_BUSY", domain.migrate, domain, b, options())
+    move:cancel()
+    require "drover.core".pcall(async.await, move)
+    domain:set_migrate_max_speed_mibps(8796093022207)
+  end)
+end)
+
+test.case("a job that somebody else aborts is OPERATION_ABORTED, not CANCELLED", function()
+  with_hosts(function(a, b)
+    local domain = a:domain(name)
+    local move = async.spawn(function() return domain:migrate(b, options { bandwidth_mibps = 4 }) end)
+    async.poll("5s", 50, function() return domain:job().type ~= "none" end)
+    domain:abort_job()
+    test.raises("OPERATION_ABORTED", async.await, move)
+    test.equal(where(a, b), "a:running")
+  end)
+end)
+
+test.case("a move switches to post-copy", function()
+  with_hosts(function(a, b)
+    local domain = a:domain(name)
+    local move = async.spawn(function()
+      return domain:migrate(b, options { post_copy = true, bandwidth_mibps = 20 })
+    end)
+    test.is_true(async.poll("10s", 50, function()
+      local figures = domain:job()
+      return figures.memory_iteration and figures.memory_iteration >= 1
+    end))
+    domain:start_post_copy()
+    local moved = async.await(move)
+    test.equal(moved:state().state, "running")
+    bring_back(a, b)
+  end)
+end)
+
+test.case("statistics of a running guest", function()
+  with_hosts(function(a)
+    local domain = a:domain(name)
+    domain:set_memory_stats_period(1)
+    local stats = async.poll("15s", 200, function()
+      local now = domain:memory_stats()
+      return now.usable_bytes and now
+    end)
+    test.is_true(stats.usable_bytes > 0 and stats.usable_bytes < stats.available_bytes)
+    test.is_true(stats.last_update_s > 1600000000)
+    test.equal(domain:block_info("vda").capacity_bytes, 64 << 20)
+    test.is_true(domain:block_stats("vda").read_requests >= 0)
+    test.is_true(domain:stats({ stats = { "block" } })["block.count"] >= 1)
+    test.equal(domain:disk_errors(), {})
+    test.is_nil(domain:block_job("vda"))
+    test.equal(domain:job().type, "none")
+    test.is_true(a:memory().total_bytes > a:memory().free_bytes)
+    test.is_true(#a:cpu_models("x86_64") > 10)
+    test.matches(a:domain_capabilities { virtualization = "qemu", architecture = "x86_64" }, "<domainCapabilities>")
+  end)
+end)
+
+test.case("the agent answers, and a stop of it is told", function()
+  with_hosts(function(a)
+    local domain = a:domain(name)
+    local info = json.decode(domain:agent_query('{"execute":"guest-info"}'))
+    test.is_true(info["return"].version ~= nil)
+    test.is_true(math.abs(domain:time_ms() - async.wall_ms()) < 3600 * 1000)
+    local found = false
+    for _, interface in ipairs(domain:addresses("agent")) do
+      for _, address in ipairs(interface.addresses) do found = found or address.address:find("^10%.77%.1%.") end
+    end
+    test.is_true(found, "address of the guest")
+    test.raises("AGENT_UNRESPONSIVE", function()
+      domain:agent_command('{"execute":"no-such-command"}')
+    end)
+  end)
+end)
+
+test.case("a disk is attached, grown and detached, and the guest's release of it is an event", function()
+  with_hosts(function(a)
+    local domain = a:domain(name)
+    local volume = a:pool("default"):create_volume("<volume><name>extra.raw</name><capacity unit='MiB'>16</capacity>"
+      .. "<target><format type='raw'/></target></volume>")
+    local disk = ("<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='%s'/>"
+      .. "<target dev='vdc' bus='virtio'/></disk>"):format(volume:path())
+    local events <close> = a:events { kinds = { "device_added", "device_removed" }, domain = name }
+    domain:attach_device(disk, { live = true })
+    test.equal(events:next(5000).kind, "device_added")
+    domain:block_resize("vdc", 32 << 20)
+    test.equal(domain:block_info("vdc").capacity_bytes, 32 << 20)
+    domain:detach_device(disk, { live = true })
+    test.equal(events:next(20000).kind, "device_removed")
+    test.raises("NO_DEVICE", domain.detach_device, domain, disk, { live = true })
+    volume:delete()
+  end)
+end)
+
+test.case("a host that stops answering is a lost connection, and its events end", function()
+  local h <close> = host.connect("b")
+  local b = virt.connect("qemu+ssh://root@b/system", { keepalive_interval_s = 1, keepalive_count = 2 })
+  local events = b:events()
+  h:exec { "pkill", "-STOP", "-x", "libvirtd" }
+  local waiter = async.spawn(function() return events:next() end)
+  local started_ms = async.monotonic_ms()
+  local problem = test.raises("CONNECTION_LOST", b.hostname, b)
+  test.is_true(async.monotonic_ms() - started_ms < 8000)
+  test.matches(problem.hint, "ask the host")
+  test.raises("CONNECTION_LOST", async.await, waiter)
+  test.equal(b:is_alive(), false)
+  h:exec { "pkill", "-CONT", "-x", "libvirtd" }
+  b:close()
+end)
