@@ -11,7 +11,7 @@ end
 
 local function as_line(a)
   local options = { "restrict" }
-  if a.port_forwarding then options[#options + 1] = "port-forwarding" end
+  if a.port_forwarding then options[#options + 1] = 'port-forwarding,permitlisten="localhost:1"' end
   options[#options + 1] = ('from="%s"'):format(a.from)
   options[#options + 1] = ('expiry-time="%s"'):format(os.date("!%Y%m%d%H%MZ", a.expires_at_s))
   options[#options + 1] = ('command="%s"'):format(a.command)

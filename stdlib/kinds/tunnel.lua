@@ -37,17 +37,16 @@ end
 
 -- ssh makes its control socket after it logged in and after it listens on every forwarded socket [OpenSSH clientloop.c
 -- and ssh.c, ssh_session2]: the socket is the sign that all is up. Its last words are in the log when it is gone.
--- A process that is just being started shows setsid's words, or for an instant none: it is gone when it is missed thrice.
 local start = [[
 log=$1 control=$2
 shift 2
 umask 077
 setsid -f "$@" </dev/null >/dev/null 2>"$log"
-tries=0 missed=0
+tries=0
 while [ $tries -lt 300 ]; do
   [ -S "$control" ] && exit 0
-  if pgrep -f -- "^(setsid -f )?timeout .* -S $control " >/dev/null; then missed=0; else missed=$((missed + 1)); fi
-  [ $missed -lt 3 ] || break
+  # The process may not be there yet in the first second; when it has said something and is gone, it is over.
+  if [ -s "$log" ] || [ $tries -gt 20 ]; then pgrep -f -- "^timeout .* -S $control " >/dev/null || break; fi
   tries=$((tries + 1))
   sleep 0.05
 done

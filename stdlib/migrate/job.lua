@@ -35,6 +35,11 @@ local function changed_xml(move, text)
   return changed and document:to_text() or nil
 end
 
+--- Whether the parameters may lead to post-copy, which libvirt must know from the start.
+function job.wants_post_copy(p)
+  return p.post_copy or p.timeout_action == "post-copy" or p.policy == "post-copy"
+end
+
 --- libvirt's options for this move.
 function job.options(move)
   local p = move.p
@@ -45,7 +50,7 @@ function job.options(move)
     peer_to_peer = p.mode == "p2p" or nil, tunnelled = p.channel == "tunnel" or nil, tls = p.channel == "tls" or nil,
     persist_destination = p.persistent or nil, paused = p.suspend or nil, unsafe = p.unsafe or nil,
     auto_converge = p.auto_converge or nil,
-    post_copy = p.post_copy or p.timeout_action == "post-copy" or p.policy == "post-copy" or nil,
+    post_copy = job.wants_post_copy(p) or nil,
     uri = uris.uri, disks_uri = uris.disks_uri, disks_port = uris.disks_port,
     destination_name = move.new_name ~= move.name and move.new_name or nil,
     listen_address = p.listen_address ~= "" and p.listen_address or nil,
