@@ -148,7 +148,8 @@ end
 local function parameter_list(parameters)
   local rows = {}
   for name, value in pairs(parameters) do
-    if type(value) ~= "table" and value ~= "" then rows[#rows + 1] = { name, "<code>" .. escape(value) .. "</code>" } end
+    local shown = type(value) ~= "table" and value ~= ""
+    if shown then rows[#rows + 1] = { name, "<code>" .. escape(value) .. "</code>" } end
   end
   table.sort(rows, function(left, right) return left[1] < right[1] end)
   return definition_list(rows)
