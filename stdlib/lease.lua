@@ -12,7 +12,7 @@
 --                                  grant and revoke probe and verify in the same round trip (optional)
 -- An undo entry's kind gives describe and undo(arguments, env); it must be harmless when its act never happened. It
 -- returns what it did, for people, and may return lease.stands as a second value: the run's work turned out to be done,
--- and the undo entries before this one are void.
+-- and the undo entries before this one are void. With guards_earlier_undo = true they stay open while this one fails.
 -- Both may give longest_end, a duration: how long ending one may take (60s without it).
 -- env:host(name) is a connected host, env.run_id the run. Tested by tests/stdlib/lease_test.lua.
 local core = require "drover.core"
