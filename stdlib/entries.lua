@@ -10,10 +10,10 @@ local lease = require "lease"
 
 local entries = {}
 
---- Called at each boundary of an effect, with its name: "before intent", "after intent", "after effect", "after done",
--- "before end", "after end", "before commit", "after commit". A seam: the fault tests end the process here, and so
--- cover every kind and every step without naming it.
-function entries.boundary() end
+--- Called at each boundary of an effect, with its name and the entry's label: "before intent", "after intent",
+-- "after effect", "after done", "before end", "after end", "before commit", "after commit". A seam: the fault tests end
+-- the process here, and so cover every kind and every step without naming it.
+function entries.boundary(_, _) end
 
 -- A revocation or an undo that takes longer is reported and left to the next recovery.
 local longest_end = "60s"
@@ -27,9 +27,9 @@ end
 -- Writes an intent, and keeps a copy in env.written: should the journal be unreadable at the end of the run, the run
 -- can still take back what it has out.
 local function write_intent(store, env, fields)
-  entries.boundary "before intent"
+  entries.boundary("before intent", fields.label)
   local sequence = store:add_intent(env.run_id, fields)
-  entries.boundary "after intent"
+  entries.boundary("after intent", fields.label)
   local entry = { sequence = sequence, type = fields.type, kind = fields.kind, label = fields.label,
     arguments = fields.arguments, result = "", state = "intent" }
   env.written = env.written or {}
@@ -40,6 +40,7 @@ end
 --- Writes the intent of a lease, grants it and gives its result. What grant raises is raised; the entry stays in the
 -- journal as an intent, and ending it probes first.
 function entries.grant(store, env, kind, arguments, secret)
+  if kind.prepare then kind.prepare(arguments, env) end
   local entry = write_intent(store, env, { type = "lease", kind = kind.name, label = lease.label(kind, arguments),
     arguments = json.encode(arguments) })
   if not kind.named_by_run and probe(kind, arguments, env) == "foreign" then
@@ -50,7 +51,7 @@ function entries.grant(store, env, kind, arguments, secret)
       hint = kind.foreign_hint }
   end
   local result = kind.grant(arguments, env, secret) or {}
-  entries.boundary "after effect"
+  entries.boundary("after effect", entry.label)
   if not kind.verified_by_grant then
     local after = probe(kind, arguments, env, result)
     if after ~= "ours" then
@@ -60,7 +61,7 @@ function entries.grant(store, env, kind, arguments, secret)
   end
   entry.result = json.encode(result)
   store:mark_entry(env.run_id, entry.sequence, "done", entry.result)
-  entries.boundary "after done"
+  entries.boundary("after done", entry.label)
   return result, entry.sequence
 end
 
@@ -99,7 +100,7 @@ function entries.finish(env, entry)
   local kind = lease.find(entry.kind)
   local arguments = json.decode(entry.arguments)
   local result = entry.result ~= "" and json.decode(entry.result) or nil
-  entries.boundary "before end"
+  entries.boundary("before end", entry.label)
   return async.timeout(kind.longest_end or longest_end, function()
     if kind.type ~= "undo" then return end_lease(kind, arguments, env, result) end
     local outcome, stands = kind.undo(arguments, env)
@@ -131,7 +132,7 @@ function entries.finish_all(store, env, undoing, on_end)
     if entry.state ~= "ended" and (entry.type == "lease" or undoing) then
       local ok, outcome, stands = core.pcall(entries.finish, env, entry)
       local problem = not ok and errors.wrap(outcome) or nil
-      entries.boundary "after end"
+      entries.boundary("after end", entry.label)
       mark(store, env, entry, ok and "ended" or "failed", problem and errors.message(problem), notes)
       problems[#problems + 1] = problem
       local told, other = core.pcall(on_end, entry, ok and outcome or nil, problem)

@@ -5,6 +5,8 @@
 --   grant(arguments, env, secret)  makes it, and returns plain data; `secret` is never written down
 --   probe(arguments, env, result)  "ours", "absent" or "foreign" (there, but not made by this run)
 --   revoke(arguments, env, result) takes it away; called only when probe says "ours"
+--   prepare(arguments, env)        reads what is there, and adds to the arguments what revoke will need to put it back
+--                                  even when the process dies in grant; before the intent (optional)
 --   planned(arguments)             what grant would return, while planning (optional)
 --   named_by_run = true            says that the run's id is part of what is made: it cannot be anybody else's, and
 --                                  grant and revoke probe and verify in the same round trip (optional)
