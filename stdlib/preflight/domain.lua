@@ -105,7 +105,7 @@ return {
     if p.compression == "mt" and p.parallel > 1 then
       ctx:fault("--compression mt and --parallel exclude each other", "use --compression zstd")
     end
-    if p.post_copy and p.parallel > 1 then
+    if require("migrate.job").wants_post_copy(p) and p.parallel > 1 then
       ctx:fault("--post-copy and --parallel exclude each other in this libvirt")
     end
     if p.undefine_source and not p.persistent then
