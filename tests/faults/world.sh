@@ -104,7 +104,7 @@ guest_file() { # HOST PATH: a file of the guest, by its web server
 # one that it announced.
 judge_records() {
   local announced highest try text
-  announced=$("$lab" guest records $guest)
+  announced=$("$lab" guest records $guest 2>/dev/null)
   for try in 1 2 3 4 5 6 7 8 9 10; do
     text=$(guest_file "$here" /data/records)
     highest=$(tail -n 1 <<<"$text" | sed 's/^record //')
