@@ -6,7 +6,7 @@ local native = require "native.host"
 
 local kind = lease.find "created-volume"
 
--- A host of this machine's files, whose libvirt lists every file as a volume and has the domains of a list of XML texts.
+-- A host of this machine's files; its libvirt has every file as a volume, and the domains of a list of XML texts.
 local function host_with(name, domains)
   local one = host.wrap(native.local_machine(), { name = name })
   local virt = { close = function() end }
