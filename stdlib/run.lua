@@ -91,6 +91,9 @@ local function finish(ctx, problem, options)
     left, notes = take_back(ctx, problem ~= nil)
   end
   problem = with_leftovers(problem, left, ctx.run_id)
+  if #ctx.rows > 0 then
+    core.pcall(ctx.store.add_event, ctx.store, ctx.run_id, "summary", json.encode(json.array(ctx.rows)))
+  end
   ctx.store:end_run(ctx.run_id, state_of(problem, left), problem and json.encode(as_data(problem)) or "")
   for _, note in ipairs(notes) do
     ctx:warn("the journal could not be written while the run ended: " .. errors.message(note),

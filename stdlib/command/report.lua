@@ -39,6 +39,8 @@ return function(request)
       local elapsed_ms = event.data.elapsed_ms
       print(("  %s  %-50s %s"):format(event.data.ok == true and "ok" or "no", field(event.data.step),
         math.type(elapsed_ms) == "integer" and units.format_duration(elapsed_ms) or ""))
+    elseif event.type == "summary" then
+      for _, row in ipairs(event.data) do print(("      %s: %s"):format(row[1], row[2])) end
     elseif event.type == "warning" then
       print("  warning  " .. field(event.data.message))
     end
