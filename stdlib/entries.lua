@@ -71,6 +71,16 @@ function entries.add_undo(store, env, kind, arguments)
     arguments = json.encode(arguments) }).sequence
 end
 
+--- Keeps with an undo entry what its act made; the undo gets it.
+function entries.note_made(store, env, sequence, made)
+  local text = json.encode(made)
+  for _, entry in ipairs(env.written or {}) do
+    if entry.sequence == sequence then entry.result, entry.state = text, "done" end
+  end
+  store:mark_entry(env.run_id, sequence, "done", text)
+  entries.boundary("after done", "what was made")
+end
+
 --- Ends all undo entries at once: the work stands.
 function entries.commit(store, env)
   entries.boundary "before commit"
@@ -103,7 +113,7 @@ function entries.finish(env, entry)
   entries.boundary("before end", entry.label)
   return async.timeout(kind.longest_end or longest_end, function()
     if kind.type ~= "undo" then return end_lease(kind, arguments, env, result) end
-    local outcome, stands = kind.undo(arguments, env)
+    local outcome, stands = kind.undo(arguments, env, result)
     return outcome or "undone", stands
   end, entry.label)
 end
@@ -113,6 +123,20 @@ end
 local function mark(store, env, entry, state, message, notes)
   local ok, problem = core.pcall(store.mark_entry, store, env.run_id, entry.sequence, state, nil, message)
   if not ok then notes[#notes + 1] = errors.wrap(problem) end
+end
+
+--- Takes back the leases of a kind that a run has out now, newest first, before its end. Raises what failed; that lease
+-- stays open, for the end.
+function entries.release(store, env, kind_name)
+  for index = #(env.written or {}), 1, -1 do
+    local entry = env.written[index]
+    if entry.kind == kind_name and entry.type == "lease" and entry.state ~= "ended" then
+      entries.finish(env, entry)
+      entries.boundary("after end", entry.label)
+      store:mark_entry(env.run_id, entry.sequence, "ended")
+      entry.state = "ended"
+    end
+  end
 end
 
 -- Whether what came before this entry may be undone only once this entry is.

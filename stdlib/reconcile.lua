@@ -36,7 +36,8 @@ function reconcile.observe(one_host, uuid)
     end
     if observed.status ~= "shut off" then
       local job = errors.catch({ "OPERATION_INVALID", "UNSUPPORTED", "NO_DOMAIN" }, domain.job, domain)
-      observed.job = job ~= nil and job.type ~= "none"
+      -- "cancelled" is a job whose abort was taken: it moves nothing more, and may hang on a QEMU that stands still.
+      observed.job = job ~= nil and job.type ~= "none" and job.type ~= "cancelled"
     end
     return observed
   end, "asking " .. one_host.name)

@@ -54,6 +54,7 @@ local function take_back(ctx, undoing)
     local fields = { kind = entry.kind, label = entry.label, outcome = outcome,
       error = problem and errors.message(problem) or nil }
     ctx.screen:event("ended", fields)
+    if tostring(outcome):find("^kept") then ctx:warn(entry.label .. ": " .. outcome) end
     if problem then ctx:warn("not taken back: " .. entry.label .. ": " .. errors.message(problem)) end
     ctx.store:add_event(ctx.run_id, "ended", json.encode(fields))
   end)

@@ -97,6 +97,14 @@ function ssh.authorize(machine, options) end
 ---@return table result removed.
 function ssh.revoke(machine, options) end
 
+---What authorize would make besides the line, as things are now. Written down before the act, it lets another process
+---revoke without a trace. Waits; other tasks go on. Raises BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED,
+---NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, TIMEOUT, CANCELLED.
+---@param machine host.Machine Or a host object.
+---@param options table user (who is logged in), file (what sshd is configured to read).
+---@return table foreseen user, file, added_newline, made_file, made_directory, added (false).
+function ssh.foresee_authorize(machine, options) end
+
 ---Whether a key is in authorized_keys: absent, ours (with this mark), foreign (with other comments only). Waits; other
 ---tasks go on. Raises BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED,
 ---CONNECTION_LOST, TIMEOUT, CANCELLED.

@@ -287,7 +287,7 @@ function Connection:node_device_xml(name) end
 ---@param options? table stats: list of state, cpu_total, balloon, vcpu, interface, block, perf, iothread, memory,
 ---dirtyrate, vm; all that the host has without it. nowait: boolean, what a domain held by a job cannot tell at once is
 ---left out, and holds nobody up. backing: boolean, the backing chain of disks too. enforce: boolean, UNSUPPORTED
----instead of leaving out what the host cannot tell.Booleans that choose domains: active, inactive, persistent,
+---instead of leaving out what the host cannot tell. Booleans that choose domains: active, inactive, persistent,
 ---transient, running, paused, shutoff, other_state.
 ---@return table[] list name, uuid, stats. Flat, under libvirt's own names, as ["block.0.rd.bytes"]: see virsh domstats.
 ---Memory under balloon.* is in KiB, times are in nanoseconds.

@@ -108,8 +108,9 @@ break_two_recoverers_at_once() {
 }
 # The same run is left at once at the third Ctrl-C; what is open is named, and recovered.
 break_left_at_once_by_ctrl_c() {
-  held --mode managed
-  kill_drover INT; sleep 0.2; kill_drover INT; sleep 0.2; kill_drover INT
+  held --mode managed || return
+  kill_drover INT
+  until_event '"event":"step_ended".*"ok":false' && kill_drover INT && kill_drover INT
   ended_as stayed 3 130
 }
 

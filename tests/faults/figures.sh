@@ -19,7 +19,7 @@ end_fault() {
   printf '%-6s %5d.%ds  %-7s %s\n' $word $((elapsed_ms / 1000)) $((elapsed_ms % 1000 / 100)) "$ended" "$fault_name"
   ((well)) && return
   for line in "${found[@]}"; do sed 's/^/       | /' <<<"$line"; done
-  sed 's/^/       : /' "$work/out" | tail -n 25
+  grep -vE '"event":"(progress|lease|ended|step_began)"' "$work/out" | cut -c1-400 | tail -n 12 | sed 's/^/       : /'
 }
 
 total() { awk -F'\t' "{ sum += \$$1 } END { print sum + 0 }" "$rows_file"; }
