@@ -145,6 +145,19 @@ void push_owner(lua_State* L, const core::Function* function) {
   }
 }
 
+// A list of { name, type, doc }.
+void push_values(lua_State* L, const std::vector<core::Value>& values) {
+  lua_newtable(L);
+  lua_Integer index = 0;
+  for (const core::Value& value : values) {
+    lua_newtable(L);
+    core::set_field(L, "name", value.name);
+    core::set_field(L, "type", value.type);
+    core::set_field(L, "doc", value.doc);
+    lua_rawseti(L, -2, ++index);
+  }
+}
+
 int help_documentation(lua_State* L) {
   const core::Function* function = core::find_documentation(L, 1);
   if (function == nullptr) return 0;
@@ -153,20 +166,10 @@ int help_documentation(lua_State* L) {
   core::set_field(L, "name", function->name);
   core::set_field(L, "doc", function->doc);
   core::set_field(L, "errors", function->errors);
-  auto set_values = [L](const char* field, const std::vector<core::Value>& values) {
-    lua_newtable(L);
-    lua_Integer index = 0;
-    for (const core::Value& value : values) {
-      lua_newtable(L);
-      core::set_field(L, "name", value.name);
-      core::set_field(L, "type", value.type);
-      core::set_field(L, "doc", value.doc);
-      lua_rawseti(L, -2, ++index);
-    }
-    lua_setfield(L, -2, field);
-  };
-  set_values("params", function->params);
-  set_values("returns", function->returns);
+  push_values(L, function->params);
+  lua_setfield(L, -2, "params");
+  push_values(L, function->returns);
+  lua_setfield(L, -2, "returns");
   return 1;
 }
 
@@ -174,18 +177,7 @@ int help_documentation(lua_State* L) {
 int list_modules(lua_State* L) {
   lua_newtable(L);
   lua_Integer module_index = 0;
-  auto push_values = [L](const std::vector<core::Value>& values) {
-    lua_newtable(L);
-    lua_Integer index = 0;
-    for (const core::Value& value : values) {
-      lua_newtable(L);
-      core::set_field(L, "name", value.name);
-      core::set_field(L, "type", value.type);
-      core::set_field(L, "doc", value.doc);
-      lua_rawseti(L, -2, ++index);
-    }
-  };
-  auto push_functions = [L, &push_values](const std::vector<core::Function>& functions) {
+  auto push_functions = [L](const std::vector<core::Function>& functions) {
     lua_newtable(L);
     lua_Integer index = 0;
     for (const core::Function& function : functions) {
@@ -195,9 +187,9 @@ int list_modules(lua_State* L) {
       core::set_field(L, "errors", function.errors);
       core::set_field(L, "blocking", function.blocking == core::Blocking::yes);
       core::set_field(L, "changes", function.effect == core::Effect::changes);
-      push_values(function.params);
+      push_values(L, function.params);
       lua_setfield(L, -2, "params");
-      push_values(function.returns);
+      push_values(L, function.returns);
       lua_setfield(L, -2, "returns");
       lua_rawseti(L, -2, ++index);
     }
