@@ -48,12 +48,28 @@ void set_owner(lua_State* L, const Owner& owner, const char* field, const std::v
   lua_setfield(L, -2, field);
 }
 
+// Sets owner (the module, or the class of a method) and is_method in the table on top of the stack.
+void push_owner(lua_State* L, const core::Function* function) {
+  auto holds = [function](const std::vector<core::Function>& functions) {
+    return !functions.empty() && function >= &functions.front() && function <= &functions.back();
+  };
+  for (const core::Module* module : core::all_modules()) {
+    if (holds(module->functions)) core::set_field(L, "owner", module->name);
+    for (const core::Class& type : module->classes) {
+      if (!holds(type.methods)) continue;
+      core::set_field(L, "owner", type.name);
+      core::set_field(L, "is_method", true);
+    }
+  }
+}
+
 }  // namespace
 
 int push_documentation(lua_State* L) {
   const core::Function* function = core::find_documentation(L, 1);
   if (function == nullptr) return 0;
   push_function(L, *function);
+  push_owner(L, function);
   return 1;
 }
 
