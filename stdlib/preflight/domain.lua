@@ -99,13 +99,19 @@ return {
     if p.parallel > 1 and (p.channel == "ssh" or p.channel == "tunnel") then
       ctx:fault("--parallel needs --channel direct or tls", "several connections do not fit one forwarded socket")
     end
+    local version = move.source:facts().libvirt_version or ""
+    local major, minor = version:match("^(%d+)%.(%d+)")
+    if p.compression == "zstd" and major and tonumber(major) * 1000 + tonumber(minor) < 9001 then
+      ctx:fault(("libvirt %s does not know zstd for a move"):format(version),
+        "it came with 9.1; --compression xbzrle or mt work here", move.source.name)
+    end
     if p.compression == "zstd" and p.parallel <= 1 then
       ctx:fault("--compression zstd needs --parallel 2 or more", "QEMU compresses so on parallel connections only")
     end
     if p.compression == "mt" and p.parallel > 1 then
       ctx:fault("--compression mt and --parallel exclude each other", "use --compression zstd")
     end
-    if p.post_copy and p.parallel > 1 then
+    if require("migrate.job").wants_post_copy(p) and p.parallel > 1 then
       ctx:fault("--post-copy and --parallel exclude each other in this libvirt")
     end
     if p.undefine_source and not p.persistent then

@@ -37,7 +37,8 @@ end)
 test.case("any value becomes an error object that says something", function()
   test.equal(errors.wrap("x:1: boom").message, "x:1: boom")
   local plain = errors.wrap { code = "NO_LUCK", step = "the step" }
-  test.equal({ tostring(plain), plain.code, plain.step, plain.domain }, { "NO_LUCK", "NO_LUCK", "the step", "playbook" })
+  test.equal({ tostring(plain), plain.code, plain.step, plain.domain }, { "NO_LUCK", "NO_LUCK", "the step",
+    "playbook" })
   test.matches(tostring(errors.wrap {}), "neither message nor code")
   test.equal(errors.wrap(nil).message, "nil")
 end)
@@ -45,7 +46,8 @@ end)
 test.case("an error of a binding names the function that was called, also when it waited", function()
   local machine = require("native.host").local_machine()
   test.equal(test.raises("NO_FILE", machine.read_file, machine, "/no/such/file").op, "host.Machine.read_file")
-  test.equal(test.raises("CANCELLED", async.timeout, "1s", function() error(errors.new { code = "CANCELLED" }, 0) end).code,
+  test.equal(test.raises("CANCELLED", async.timeout, "1s", function() error(errors.new { code = "CANCELLED" },
+    0) end).code,
     "CANCELLED")
 end)
 

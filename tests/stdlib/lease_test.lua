@@ -89,7 +89,8 @@ end)
 
 test.case("a journal that cannot be written stops the grant before its effect", function()
   local log, there = fresh()
-  test.raises("JOURNAL_UNUSABLE", entries.grant, fake_store(log, { add_intent = true }), env, toy(log, there), { name = "a" })
+  test.raises("JOURNAL_UNUSABLE", entries.grant, fake_store(log, { add_intent = true }), env, toy(log, there),
+    { name = "a" })
   test.equal({ joined(log), there }, { "", {} })
 end)
 
@@ -114,14 +115,16 @@ end)
 
 test.case("a probe that answers nonsense is an error", function()
   local log, there = fresh()
-  test.raises("BAD_KIND", entries.grant, fake_store(log), env, toy(log, there, { probe = function() return "maybe" end }),
+  test.raises("BAD_KIND", entries.grant, fake_store(log), env, toy(log, there,
+    { probe = function() return "maybe" end }),
     { name = "a" })
 end)
 
 test.case("a secret reaches the grant and nothing else", function()
   local log, there = fresh()
   local store, seen = fake_store(log), nil
-  entries.grant(store, env, toy(log, there, { grant = function(_, secret) seen = secret end }), { name = "a" }, "s3cret")
+  entries.grant(store, env, toy(log, there, { grant = function(_, secret) seen = secret end }), { name = "a" },
+    "s3cret")
   test.equal(seen, "s3cret")
   test.is_true(not json.encode(store.list):find("s3cret"), "in the journal")
 end)
@@ -165,7 +168,8 @@ end)
 test.case("ending has a time limit", function()
   local log, there = fresh()
   local store = fake_store(log)
-  entries.grant(store, env, toy(log, there, { longest_end = "50ms", revoke = function() async.sleep "20s" end }), { name = "a" })
+  entries.grant(store, env, toy(log, there, { longest_end = "50ms", revoke = function() async.sleep "20s" end }),
+    { name = "a" })
   local problems = entries.finish_all(store, env, true, function() end)
   test.equal(problems[1].code, "TIMEOUT")
   test.matches(problems[1].message, "^a took longer")

@@ -26,7 +26,8 @@ local function parse(...) return params.parse(declarations, { "--domain", "web1"
 
 test.case("defaults are filled in, and names with dashes are fields with underscores", function()
   local values = parse()
-  test.equal(values, { domain = "web1", to = "kvm2", size = 1 << 30, timeout = 1800000, share = 50, count = 1, live = true,
+  test.equal(values, { domain = "web1", to = "kvm2", size = 1 << 30, timeout = 1800000, share = 50, count = 1,
+    live = true,
     force = false, channel = "ssh", copy_disks = {}, network = {}, note = "" })
   values.copy_disks[1] = "vda"
   test.equal(parse().copy_disks, {})
@@ -36,7 +37,8 @@ for _, row in ipairs {
   { { "--size", "12GiB" }, "size", 12 << 30 }, { { "--size=5" }, "size", 5 },
   { { "--timeout", "1h" }, "timeout", 3600000 }, { { "--share", "20%" }, "share", 20 }, { { "--share=0" }, "share", 0 },
   { { "--count", "64" }, "count", 64 }, { { "--any", "-5" }, "any", -5 }, { { "--port", "65535" }, "port", 65535 },
-  { { "--range", "10-20" }, "range", { first = 10, last = 20 } }, { { "--range", "10" }, "range", { first = 10, last = 10 } },
+  { { "--range", "10-20" }, "range", { first = 10, last = 20 } }, { { "--range", "10" }, "range", { first = 10,
+    last = 10 } },
   { { "--force" }, "force", true }, { { "--no-live" }, "live", false }, { { "--live=no" }, "live", false },
   { { "--live=on" }, "live", true }, { { "--channel", "direct" }, "channel", "direct" },
   { { "--channel", "direct", "--channel", "ssh" }, "channel", "ssh" },
@@ -44,7 +46,8 @@ for _, row in ipairs {
   { { "--copy-disks", "vda", "--copy-disks=vdb" }, "copy_disks", { "vda", "vdb" } },
   { { "--network", "a=b,c=d" }, "network", { a = "b", c = "d" } },
   { { "--network", "a=b", "--network", "c=d" }, "network", { a = "b", c = "d" } },
-  { { "--note", "a=b\nc" }, "note", "a=b\nc" }, { { "--note=" }, "note", "" }, { { "--note", "--dashes" }, "note", "--dashes" },
+  { { "--note", "a=b\nc" }, "note", "a=b\nc" }, { { "--note=" }, "note", "" }, { { "--note", "--dashes" }, "note",
+    "--dashes" },
   { { "--uri", "qemu+ssh://a/system" }, "uri", "qemu+ssh://a/system" }, { { "--file", "/a b" }, "file", "/a b" },
 } do
   test.case("read: " .. table.concat(row[1], " "):gsub("\n", " "), function()
@@ -97,7 +100,8 @@ test.case("everything that is missing is named at once", function()
   test.equal(problem.message, "toy needs --domain and --to")
 end)
 
-local function declared(...) return test.raises("BAD_PLAYBOOK", params.check_declarations, { ... }, "toy.lua").message end
+local function declared(...) return test.raises("BAD_PLAYBOOK", params.check_declarations, { ... },
+  "toy.lua").message end
 
 test.case("a wrong declaration is named", function()
   test.matches(declared { "Bad Name", "text", doc = "x" }, "its name must be like")
@@ -117,7 +121,8 @@ end)
 test.case("help has every parameter, its choices and its default, within the width", function()
   local lines = params.help(declarations, 80)
   local text = table.concat(lines, "\n")
-  for _, expected in ipairs { "%-%-channel ssh|direct +Channel%. %[ssh%]", "%-%-live +Flag%. %[yes%]", "Domain%. Required%." } do
+  for _, expected in ipairs { "%-%-channel ssh|direct +Channel%. %[ssh%]", "%-%-live +Flag%. %[yes%]",
+    "Domain%. Required%." } do
     test.matches(text, expected)
   end
   for _, line in ipairs(lines) do test.is_true(#line <= 80, line) end

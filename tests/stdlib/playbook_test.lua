@@ -17,11 +17,13 @@ for text, expected in pairs {
   ["return playbook { summary = 's', params = {}, run = print }"] = "toy.lua: field 'name' is missing",
   ["return playbook { name = 'x', summary = 's', params = {} }"] = "field 'run' is missing",
   ["return playbook { name = 'x', sumary = 's', params = {}, run = print }"] = "unknown field 'sumary'",
-  ["return playbook { name = 5, summary = 's', params = {}, run = print }"] = "field 'name' must be a string, not a number",
+  ["return playbook { name = 5, summary = 's', params = {}, run = print }"] =
+    "field 'name' must be a string, not a number",
   ["return playbook 'x'"] = "takes a table, not a string",
   ["return { name = 'x' }"] = "it does not return a playbook",
   ["return nil"] = "it does not return a playbook",
-  ["return playbook { name = 'x', summary = 's', params = { { 'a' } }, run = print }"] = "parameter a: unknown type 'nil'",
+  ["return playbook { name = 'x', summary = 's', params = { { 'a' } }, run = print }"] =
+    "parameter a: unknown type 'nil'",
 } do
   test.case("refused: " .. text, function()
     local problem = test.raises("BAD_PLAYBOOK", load, text)

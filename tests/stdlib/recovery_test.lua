@@ -48,6 +48,7 @@ lease.kind {
   grant = function(a) make(a.name) end,
   revoke = function(a)
     log("revoke " .. a.name)
+    async.sleep(20)  -- so that two recoverers would meet here
     assert(os.remove(work .. "/" .. a.name))
   end,
 }

@@ -30,7 +30,8 @@ end
 local there = {}
 
 lease.kind {
-  name = "run-toy", describe = function(a) return { host = a.host, text = "make " .. a.name, lines = { "the line" } } end,
+  name = "run-toy", describe = function(a) return { host = a.host, text = "make " .. a.name,
+    lines = { "the line" } } end,
   probe = function(a) return there[a.name] and "ours" or "absent" end,
   grant = function(a) there[a.name] = true end,
   revoke = function(a)
@@ -80,7 +81,8 @@ test.case("ensure takes a text with percent signs as it is, and gives its condit
 end)
 
 test.case("an error thrown as a plain table keeps its code, and a text its place", function()
-  local _, problem = execute { run = function(ctx) ctx:step("s", function() error { code = "OWN", message = "mine" } end) end }
+  local _, problem = execute { run = function(ctx) ctx:step("s", function() error { code = "OWN",
+    message = "mine" } end) end }
   test.equal({ problem.code, problem.message, problem.step }, { "OWN", "mine", "s" })
   _, problem = execute { run = function() error "plain" end }
   test.matches(tostring(problem), "run_test.lua:%d+: plain")
@@ -133,7 +135,8 @@ test.case("exit codes: 1, 2, 3, 130, and 3 before 130", function()
     fields.message, fields.silent = "m", true
     return show(errors.new(fields), false, false)
   end
-  test.equal({ code { code = "X" }, code { domain = "usage" }, code { needs_operator = true }, code { code = "CANCELLED" },
+  test.equal({ code { code = "X" }, code { domain = "usage" }, code { needs_operator = true },
+    code { code = "CANCELLED" },
     code { code = "CANCELLED", needs_operator = true } }, { 1, 2, 3, 130, 3 })
 end)
 

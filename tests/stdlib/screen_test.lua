@@ -28,7 +28,8 @@ local function show(view)
 end
 
 test.case("plain: a line a step with its time, no colour, no live line", function()
-  test.equal(written("plain", show), "toy  detail\n  ok  outer  1.5 s\n  no  bad\n  warning  careful\n           or else\n"
+  test.equal(written("plain", show),
+    "toy  detail\n  ok  outer  1.5 s\n  no  bad\n  warning  careful\n           or else\n"
     .. "\ndone.\n  a     1\n  long  2\n")
 end)
 
@@ -40,7 +41,8 @@ test.case("json: an event a line", function()
     names[#names + 1] = event.event
     test.is_true(math.type(event.at_ms) == "integer", "time")
   end
-  test.equal(table.concat(names, " "), "step_began step_began step_ended step_ended step_began step_ended warning progress "
+  test.equal(table.concat(names, " "),
+    "step_began step_began step_ended step_ended step_began step_ended warning progress "
     .. "progress summary")
   test.equal({ events[6].ok, events[6].error, events[10].fields.long }, { false, "why", "2" })
 end)
