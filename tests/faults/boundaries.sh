@@ -61,9 +61,9 @@ sweep() {
   look
   judge_place moved
   judge_residue
-  reset_world
-  judge_records
+  judge_guest
   end_fault
+  reset_world
   for ((; number <= total; number += every)); do
     set_ends
     begin_fault "$channel $mode: killed at $number of $total"
@@ -74,7 +74,7 @@ sweep() {
     reset_world
   done
   begin_fault "$channel $mode: no write was lost in all of this"
-  judge_records
+  judge_guest
   end_fault
 }
 

@@ -95,6 +95,13 @@ judge_writers() {
   done
 }
 
+guest_answers() {
+  local try
+  for try in 1 2 3 4 5; do [[ -z $(guest_file "$here" /counter 2>/dev/null) ]] || return 0; sleep 0.2; done
+  : "$try"
+  return 1
+}
+
 guest_file() { # HOST PATH: a file of the guest, by its web server
   # shellcheck disable=SC2016
   "$lab" on "$1" timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/80" && printf "GET %s HTTP/1.0\r\n\r\n" "$1" >&3 && cat <&3' \
@@ -107,7 +114,7 @@ judge_records() {
   local announced highest try text
   announced=$("$lab" guest records $guest 2>/dev/null)
   for try in 1 2 3 4 5 6 7 8 9 10; do
-    text=$(guest_file "$here" /data/records)
+    text=$(guest_file "$here" /data/records 2>/dev/null)
     highest=$(tail -n 1 <<<"$text" | sed 's/^record //')
     ((${highest:-0} <= ${announced:-0})) || break
     sleep 0.3
@@ -123,9 +130,20 @@ judge_records() {
 
 # A test that broke off must not leave its run to the next one.
 no_drover_left() {
-  "$lab" on ctl pkill -KILL -x drover || return 0
-  note_fault "a drover was still at work"
+  "$lab" on ctl pkill -KILL -x drover || true
+  wait
   drover_on ctl recover || true
+}
+
+# The records of the guest, where it runs.
+judge_guest() {
+  case $copy_a/$copy_b in
+    running*/running*) return ;;
+    running*) here=a ;;
+    */running*) here=b ;;
+    *) return ;;
+  esac
+  judge_records
 }
 
 # Makes the world what a case needs, after whatever the last one left. A side that does not run the guest keeps nothing.
@@ -137,7 +155,7 @@ reset_world() {
     local name=copy_$host
     [[ ${!name} == 'running image 1' ]] && here+=$host
   done
-  if [[ $here != [ab] ]]; then
+  if [[ $here != [ab] ]] || ! guest_answers; then
     make_guest
     fingerprints after
     cmp -s "$work/a.before" "$work/a.after" && cmp -s "$work/b.before" "$work/b.after" || remake_lab
