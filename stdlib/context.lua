@@ -20,7 +20,6 @@ function context.new(options)
     plan = options.plan,
     planning = options.plan ~= nil,
     verbose = options.verbose,
-    committed = false,
     faults = {},
     warnings = {},
     granted = {},
@@ -66,7 +65,8 @@ end
 --- Raises CHECK_FAILED with the playbook's line unless condition holds. format may end in a hint after a newline.
 function context.ensure(_, condition, format, ...)
   if condition then return condition end
-  local message, hint = format:format(...):match("^([^\n]*)\n?(.*)$")
+  local text = select("#", ...) > 0 and format:format(...) or format or "a check failed"
+  local message, hint = text:match("^([^\n]*)\n?(.*)$")
   errors.raise { code = "CHECK_FAILED", message = message, hint = hint ~= "" and hint or nil }
 end
 
@@ -103,7 +103,7 @@ end
 function context:lease(kind_name, arguments, secret)
   local kind = lease.find(kind_name)
   if self.planning then
-    for _, change in ipairs(lease.describe(kind, arguments)) do
+    for _, change in ipairs(lease.describe(kind, arguments, self)) do
       change.temporary = true
       self.plan:add(change)
     end
@@ -116,35 +116,47 @@ function context:lease(kind_name, arguments, secret)
   return result
 end
 
---- Registers what to do on failure or interrupt, until commit(). Call it before the act.
+--- Takes back this run's leases of a kind now, not at the end of the run.
+function context:release(kind_name)
+  lease.find(kind_name)
+  if not self.planning then entries.release(self.store, self, kind_name) end
+end
+
+--- Registers what to do on failure or interrupt, until commit(). Call it before the act. Gives its number, for made().
 function context:undo(kind_name, arguments)
   local kind = lease.find(kind_name)
   if self.planning then return end
-  entries.add_undo(self.store, self, kind, arguments)
+  return entries.add_undo(self.store, self, kind, arguments)
 end
 
---- From here on the run's work stands: undo entries become void; leases are still taken back.
+--- Writes down what the act of an undo entry made, so that the undo can tell it from the work of others. sequence is
+-- what undo gave; made is plain data, the third argument of the kind's undo.
+function context:made(sequence, made)
+  if self.planning then return end
+  entries.note_made(self.store, self, sequence, made)
+end
+
+--- From here on the run's work stands: the undo entries so far become void, all at once and durably; leases are still
+-- taken back. An undo that is registered later is run again on failure.
 function context:commit()
   if self.planning then return end
-  for _, entry in ipairs(self.store:entries(self.run_id)) do
-    if entry.type == "undo" and entry.state ~= "ended" then
-      self.store:mark_entry(self.run_id, entry.sequence, "ended")
-    end
-  end
-  self.committed = true
+  entries.commit(self.store, self)
 end
 
---- Says what the run is about (a domain's UUID), so that a second run of it is refused.
+--- Says what the run is about (a domain's UUID). Raises DOMAIN_BUSY when another run of it is not finished.
 function context:about(object)
   if not self.store then return end
-  for _, other in ipairs(self.store:runs(1000)) do
-    if other.object == object and other.id ~= self.run_id and other.state == "running" then
-      errors.raise { code = "DOMAIN_BUSY", where = false,
-        message = ("run %s is at work on this domain"):format(other.id),
-        hint = other.alive and "wait for it, or stop it" or ("finish it first: drover recover " .. other.id) }
-    end
+  local holder = self.store:claim_object(self.run_id, object)
+  if not holder then return end
+  local other = self.store:find_run(holder)
+  local hint = "finish it first: drover recover " .. holder
+  if other and other.alive then
+    hint = "wait for it, or stop it"
+  elseif other and other.kept then
+    hint = "take it back first: drover undo " .. holder
   end
-  self.store:set_run_object(self.run_id, object)
+  errors.raise { code = "DOMAIN_BUSY", where = false, hint = hint,
+    message = ("run %s of this domain is %s"):format(holder, other and other.alive and "at work" or "not finished") }
 end
 
 --- Closes object at the end of the run.
@@ -172,8 +184,9 @@ function context.parallel(_, list, limit, body) return async.parallel(list, limi
 
 --- Closes what was used, and the hosts.
 function context:close()
-  for index = #self.used, 1, -1 do core.pcall(self.used[index].close, self.used[index]) end
+  local used = self.used
   self.used = {}
+  for index = #used, 1, -1 do core.pcall(function() used[index]:close() end) end
   self.hosts:close()
 end
 

@@ -10,6 +10,11 @@ local lease = require "lease"
 
 local entries = {}
 
+--- Called at each boundary of an effect, with its name and the entry's label: "before intent", "after intent",
+-- "after effect", "after done", "before end", "after end", "before commit", "after commit". A seam: the fault tests end
+-- the process here, and so cover every kind and every step without naming it.
+function entries.boundary(_, _) end
+
 -- A revocation or an undo that takes longer is reported and left to the next recovery.
 local longest_end = "60s"
 
@@ -19,19 +24,34 @@ local function probe(kind, arguments, env, result)
   errors.raise { code = "BAD_KIND", message = ("kind '%s': probe gave '%s'"):format(kind.name, tostring(state)) }
 end
 
+-- Writes an intent, and keeps a copy in env.written: should the journal be unreadable at the end of the run, the run
+-- can still take back what it has out.
+local function write_intent(store, env, fields)
+  entries.boundary("before intent", fields.label)
+  local sequence = store:add_intent(env.run_id, fields)
+  entries.boundary("after intent", fields.label)
+  local entry = { sequence = sequence, type = fields.type, kind = fields.kind, label = fields.label,
+    arguments = fields.arguments, result = "", state = "intent" }
+  env.written = env.written or {}
+  env.written[#env.written + 1] = entry
+  return entry
+end
+
 --- Writes the intent of a lease, grants it and gives its result. What grant raises is raised; the entry stays in the
 -- journal as an intent, and ending it probes first.
 function entries.grant(store, env, kind, arguments, secret)
-  local sequence = store:add_intent(env.run_id, { type = "lease", kind = kind.name,
-    label = lease.label(kind, arguments), arguments = json.encode(arguments) })
-  local before = probe(kind, arguments, env)
-  if before == "foreign" then
-    store:mark_entry(env.run_id, sequence, "ended")
+  if kind.prepare then kind.prepare(arguments, env) end
+  local entry = write_intent(store, env, { type = "lease", kind = kind.name, label = lease.label(kind, arguments),
+    arguments = json.encode(arguments) })
+  if not kind.named_by_run and probe(kind, arguments, env) == "foreign" then
+    store:mark_entry(env.run_id, entry.sequence, "ended")
+    entry.state = "ended"
     errors.raise { code = "NOT_OURS", host = arguments.host,
       message = lease.label(kind, arguments) .. ": it is there already, and this run did not make it",
       hint = kind.foreign_hint }
   end
   local result = kind.grant(arguments, env, secret) or {}
+  entries.boundary("after effect", entry.label)
   if not kind.verified_by_grant then
     local after = probe(kind, arguments, env, result)
     if after ~= "ours" then
@@ -39,17 +59,40 @@ function entries.grant(store, env, kind, arguments, secret)
         message = lease.label(kind, arguments) .. ": it was done, but is " .. after .. " when looked at" }
     end
   end
-  store:mark_entry(env.run_id, sequence, "done", json.encode(result))
-  return result, sequence
+  entry.result = json.encode(result)
+  store:mark_entry(env.run_id, entry.sequence, "done", entry.result)
+  entries.boundary("after done", entry.label)
+  return result, entry.sequence
 end
 
 --- Writes an undo entry.
 function entries.add_undo(store, env, kind, arguments)
-  return store:add_intent(env.run_id, { type = "undo", kind = kind.name, label = lease.label(kind, arguments),
-    arguments = json.encode(arguments) })
+  return write_intent(store, env, { type = "undo", kind = kind.name, label = lease.label(kind, arguments),
+    arguments = json.encode(arguments) }).sequence
+end
+
+--- Keeps with an undo entry what its act made; the undo gets it.
+function entries.note_made(store, env, sequence, made)
+  local text = json.encode(made)
+  for _, entry in ipairs(env.written or {}) do
+    if entry.sequence == sequence then entry.result, entry.state = text, "done" end
+  end
+  store:mark_entry(env.run_id, sequence, "done", text)
+  entries.boundary("after done", "what was made")
+end
+
+--- Ends all undo entries at once: the work stands.
+function entries.commit(store, env)
+  entries.boundary "before commit"
+  store:commit_run(env.run_id)
+  entries.boundary "after commit"
+  for _, entry in ipairs(env.written or {}) do
+    if entry.type == "undo" then entry.state = "ended" end
+  end
 end
 
 local function end_lease(kind, arguments, env, result)
+  if kind.named_by_run then return kind.revoke(arguments, env, result) or "revoked" end
   local state = probe(kind, arguments, env, result)
   if state ~= "ours" then return state end
   kind.revoke(arguments, env, result)
@@ -61,42 +104,70 @@ local function end_lease(kind, arguments, env, result)
   return "revoked"
 end
 
---- Ends one entry: revokes a lease, runs an undo. Gives what happened; raises what failed.
-function entries.finish(store, env, entry)
+--- Ends one entry: revokes a lease, runs an undo. Gives what happened, and for an undo lease.stands or nothing. Raises
+-- what failed. The journal is not written.
+function entries.finish(env, entry)
   local kind = lease.find(entry.kind)
   local arguments = json.decode(entry.arguments)
   local result = entry.result ~= "" and json.decode(entry.result) or nil
-  local outcome = async.timeout(kind.longest_end or longest_end, function()
-    if kind.type == "undo" then return kind.undo(arguments, env) or "undone" end
-    return end_lease(kind, arguments, env, result)
+  entries.boundary("before end", entry.label)
+  return async.timeout(kind.longest_end or longest_end, function()
+    if kind.type ~= "undo" then return end_lease(kind, arguments, env, result) end
+    local outcome, stands = kind.undo(arguments, env, result)
+    return outcome or "undone", stands
   end, entry.label)
-  store:mark_entry(env.run_id, entry.sequence, "ended")
-  return outcome
+end
+
+-- Marks an entry. A journal that cannot be written now is no reason to leave the next entry: the mark is missing, and a
+-- recovery will look at the entry once more.
+local function mark(store, env, entry, state, message, notes)
+  local ok, problem = core.pcall(store.mark_entry, store, env.run_id, entry.sequence, state, nil, message)
+  if not ok then notes[#notes + 1] = errors.wrap(problem) end
+end
+
+--- Takes back the leases of a kind that a run has out now, newest first, before its end. Raises what failed; that lease
+-- stays open, for the end.
+function entries.release(store, env, kind_name)
+  for index = #(env.written or {}), 1, -1 do
+    local entry = env.written[index]
+    if entry.kind == kind_name and entry.type == "lease" and entry.state ~= "ended" then
+      entries.finish(env, entry)
+      entries.boundary("after end", entry.label)
+      store:mark_entry(env.run_id, entry.sequence, "ended")
+      entry.state = "ended"
+    end
+  end
 end
 
 --- Ends the entries of a run that are still open, newest first: leases always, undo entries when `undoing`.
--- An error of one never stops the rest. on_end(entry, outcome, problem) after each. Gives the list of problems.
+-- An error of one never stops the rest, unless it says keep_rest: what is left is still needed then (a job that runs).
+-- on_end(entry, outcome, problem) after each. Gives the list of what could not be ended, and the list of what went
+-- wrong besides (marks that could not be written).
 function entries.finish_all(store, env, undoing, on_end)
-  local problems = {}
-  local all = store:entries(env.run_id)
+  local problems, notes = {}, {}
+  local readable, all = core.pcall(store.entries, store, env.run_id)
+  if not readable then
+    if not env.written then error(all, 0) end
+    notes[1] = errors.wrap(all)
+    all = env.written
+  end
   for index = #all, 1, -1 do
     local entry = all[index]
-    local due = entry.state ~= "ended" and (entry.type == "lease" or undoing)
-    if due then
-      local ok, outcome = core.pcall(entries.finish, store, env, entry)
-      if not ok then
-        local problem = errors.wrap(outcome)
-        store:mark_entry(env.run_id, entry.sequence, "failed", nil, errors.message(problem))
-        problems[#problems + 1] = problem
-        on_end(entry, nil, problem)
-      else
-        on_end(entry, outcome)
-      end
+    if entry.state ~= "ended" and (entry.type == "lease" or undoing) then
+      local ok, outcome, stands = core.pcall(entries.finish, env, entry)
+      local problem = not ok and errors.wrap(outcome) or nil
+      entries.boundary("after end", entry.label)
+      mark(store, env, entry, ok and "ended" or "failed", problem and errors.message(problem), notes)
+      problems[#problems + 1] = problem
+      local told, other = core.pcall(on_end, entry, ok and outcome or nil, problem)
+      if not told then notes[#notes + 1] = errors.wrap(other) end
+      if stands == lease.stands then undoing = false end
+      if problem and rawget(problem, "keep_rest") then return problems, notes end
     elseif entry.state ~= "ended" then
-      store:mark_entry(env.run_id, entry.sequence, "ended")  -- an undo that the commit made void
+      mark(store, env, entry, "ended", nil, notes)  -- an undo that is void: nothing is to be undone
     end
   end
-  return problems
+  return problems, notes
 end
 
 return entries

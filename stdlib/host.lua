@@ -98,8 +98,32 @@ function methods:virt_uri()
   return uri
 end
 
+local libvirt_socket = [[
+for s in /run/libvirt/libvirt-sock /run/libvirt/virtqemud-sock; do [ -S "$s" ] && { echo "$s"; exit 0; }; done; exit 0]]
+
+-- The host's libvirt through the ssh connection that drover has already: no second login, and the same verified key.
+-- nil where the host has no such socket or its sshd forwards none; `qemu+ssh` is the way then.
+local function connect_through_ssh(self)
+  local socket = self:query { "sh", "-c", libvirt_socket, "drover" }.output:match("%S+")
+  if not socket then return nil end
+  local forward = require("ssh").forward_unix(self.machine, { remote_path = socket })
+  local uri = "qemu+unix:///system?socket=" .. forward:local_address()
+  local ok, connection = core.pcall(require("virt").connect, uri, { host = self.name })
+  if ok then
+    rawset(self, "virt_forward", forward)
+    return connection
+  end
+  forward:close()
+  if core.is_cancellation(connection) then error(connection, 0) end
+  return nil
+end
+
 local openers = {
-  virt = function(self) return require("virt").connect(self:virt_uri()) end,
+  virt = function(self)
+    local own_uri = self.entry and self.entry.uri
+    local connection = not own_uri and not self:is_local() and connect_through_ssh(self)
+    return connection or require("virt").connect(self:virt_uri(), { host = self.name })
+  end,
   firewall = function(self) return require("firewall").open(self.machine) end,
 }
 
@@ -218,6 +242,13 @@ function methods:address_for(other)
     hint = "give the playbook an address, or set migrate_address in hosts.lua" }
 end
 
+--- Closes the libvirt connection, as after it broke; the next use opens a new one.
+function methods:reopen_virt()
+  local virt = rawget(self, "virt")
+  rawset(self, "virt", nil)
+  if virt then virt:close() end
+end
+
 --- Closes what was opened, last first. A second time does nothing.
 function methods:close()
   if rawget(self, "closed") then return end
@@ -227,6 +258,8 @@ function methods:close()
   rawset(self, "firewall", nil)
   local ok, problem = true, nil
   if virt then ok, problem = core.pcall(virt.close, virt) end
+  local forward = rawget(self, "virt_forward")
+  if forward then core.pcall(forward.close, forward) end
   self.machine:close()
   if not ok then error(problem, 0) end
 end

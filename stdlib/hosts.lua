@@ -1,21 +1,30 @@
 --- The connected hosts of a run: one connection each, made on first use, closed together.
 -- Tested by tests/stdlib/context_test.lua.
+local async = require "async"
 local core = require "drover.core"
 
 local hosts = {}
 hosts.__index = hosts
 
 --- connect(name) makes a host; host.connect without it.
-function hosts.new(connect) return setmetatable({ connected = {}, connect = connect or host.connect }, hosts) end
+function hosts.new(connect)
+  return setmetatable({ connected = {}, connecting = {}, connect = connect or host.connect }, hosts)
+end
 
---- The host of that name.
+--- The host of that name. Two tasks that ask at once get the same one: the second waits for the first.
 function hosts:get(name)
-  local known = self.connected[name]
-  if not known then
-    known = self.connect(name)
-    self.connected[name] = known
+  while not self.connected[name] do
+    if self.connecting[name] then
+      async.sleep(5)
+    else
+      self.connecting[name] = true
+      local ok, result = core.pcall(self.connect, name)
+      self.connecting[name] = nil
+      if not ok then error(result, 0) end
+      self.connected[name] = result
+    end
   end
-  return known
+  return self.connected[name]
 end
 
 --- Closes all. A host that is gone already does not matter any more.

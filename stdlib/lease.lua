@@ -5,13 +5,24 @@
 --   grant(arguments, env, secret)  makes it, and returns plain data; `secret` is never written down
 --   probe(arguments, env, result)  "ours", "absent" or "foreign" (there, but not made by this run)
 --   revoke(arguments, env, result) takes it away; called only when probe says "ours"
+--   prepare(arguments, env)        reads what is there, and adds to the arguments what revoke will need to put it back
+--                                  even when the process dies in grant; before the intent (optional)
 --   planned(arguments)             what grant would return, while planning (optional)
--- An undo entry's kind gives describe and undo(arguments, env); it must be harmless when its act never happened.
+--   named_by_run = true            says that the run's id is part of what is made: it cannot be anybody else's, and
+--                                  grant and revoke probe and verify in the same round trip (optional)
+-- An undo entry's kind gives describe and undo(arguments, env, made); made is what context:made wrote down, if it came
+-- to that. It must be harmless when its act never happened. It returns what it did, for people ("kept, WHY" when it left
+-- something on purpose), and may return lease.stands as a second value: the run's work turned out to be done, and the
+-- undo entries before this one are void.
+-- Both may give longest_end, a duration: how long ending one may take (60s without it).
 -- env:host(name) is a connected host, env.run_id the run. Tested by tests/stdlib/lease_test.lua.
 local core = require "drover.core"
 local errors = require "errors"
 
 local lease = {}
+
+--- Second result of an undo: the work of the run stands.
+lease.stands = "the work stands"
 
 local kinds = {}
 
@@ -37,12 +48,11 @@ function lease.undo_kind(definition) return register("undo", definition) end
 
 --- The registered kind; stock ones are read from stdlib/kinds when first used. Raises NO_KIND.
 function lease.find(name)
-  if not kinds[name] and name:match("^[%l][%l%d-]*$") then
+  if not kinds[name] and name:match("^%l[%l%d-]*$") then
     local module = "kinds." .. name:gsub("-", "_")
-    if require("files").list(core.stdlib .. "/kinds")[1] then
-      local ok, problem = core.pcall(require, module)
-      if not ok and not tostring(problem):find("no module '" .. module .. "'", 1, true) then error(problem, 0) end
-    end
+    package.loaded[module] = nil  -- it registers when it loads, and lease.apart may have put it aside
+    local ok, problem = core.pcall(require, module)
+    if not ok and not tostring(problem):find("no module '" .. module .. "'", 1, true) then error(problem, 0) end
   end
   if not kinds[name] then
     local names = {}
@@ -54,9 +64,20 @@ function lease.find(name)
   return kinds[name]
 end
 
+--- Runs body with no kinds but stock ones registered, and puts back afterwards what was there: the kinds of a dead
+-- run's playbook must not replace those of the run that is about to begin.
+function lease.apart(body, ...)
+  local before = kinds
+  kinds = {}
+  local results = table.pack(core.pcall(body, ...))
+  kinds = before
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
 --- What a kind would do, as a list of { host, text, lines } for the plan.
-function lease.describe(kind, arguments)
-  local described = kind.describe(arguments)
+function lease.describe(kind, arguments, env)
+  local described = kind.describe(arguments, env)
   if described.text then described = { described } end
   return described
 end

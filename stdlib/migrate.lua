@@ -97,13 +97,18 @@ function migrate.open_channel(move) return require("migrate.channel").open(move)
 function migrate.go(move)
   local job = require "migrate.job"
   local ctx = move.ctx
+  local had = not ctx.planning and reconcile.observe(move.destination, move.uuid).status or nil
   ctx:undo("settle-domain", { source = move.source.name, destination = move.destination.name, uuid = move.uuid,
-    before = move.state.state })
+    before = move.state.state, destination_had = had })
   job.describe(move)
   if ctx.planning then return end
   local problem = job.run(move)
+  for _ = 1, 3 do
+    if not (problem and job.is_refused_port(problem) and require("migrate.channel").reopen_ports(move)) then break end
+    problem = job.run(move)
+  end
   local settled = async.shield(reconcile.settle, move.source, move.destination, move.uuid,
-    { before = move.state.state, wait = "30m" })
+    { before = move.state.state, destination_had = had, wait = "30m" })
   move.settled = settled
   if settled.outcome == "moved" then
     if problem then

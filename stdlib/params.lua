@@ -16,7 +16,9 @@ local function integer_in(declaration, text, least, most, what)
   local number = type(text) == "number" and text or (tostring(text):match("^%-?%d+$") and tonumber(text))
   number = number and math.tointeger(number)
   if not number or number < least or number > most then
-    bad(declaration, text, ("%s from %d to %d"):format(what, least, most))
+    local range = most == math.maxinteger and (least == math.mininteger and "" or " of at least " .. least)
+      or (" from %d to %d"):format(least, most)
+    bad(declaration, text, what .. range)
   end
   return number
 end
@@ -30,11 +32,15 @@ end
 -- Each type: article and noun for messages, the word in help, and how text becomes a value.
 local types = {}
 
+-- Words of `drover run` itself, which a playbook would never see.
+local reserved = { plan = true, json = true, verbose = true, help = true, playbooks = true, ["keep-on-failure"] = true }
+
 local function define(name, word, parse) types[name] = { word = word, parse = parse } end
 
 define("text", "TEXT", function(_, text) return tostring(text) end)
 
 define("name", "NAME", function(declaration, text)
+  text = tostring(text)
   if text == "" or text:find("[%c/]") then bad(declaration, text, "a name") end
   return text
 end)
@@ -139,12 +145,22 @@ function params.check_declarations(declarations, where)
       wrong(("unknown type '%s'%s"):format(tostring(kind), near and "; did you mean '" .. near .. "'?" or
         "; it knows " .. table.concat(names, ", ")))
     end
+    if reserved[name] then wrong("the name belongs to 'drover run' itself") end
     if kind == "choice" and type(declaration.choices) ~= "table" then wrong("a choice needs choices = { ... }") end
+    if declaration.of and not types[declaration.of] then
+      wrong(("unknown type of items '%s'"):format(tostring(declaration.of)))
+    end
     if type(declaration.doc) ~= "string" or declaration.doc == "" then wrong("it has no doc") end
     if seen[name] then wrong("declared twice") end
     seen[name] = true
-    if declaration.default ~= nil and kind ~= "boolean" and type(declaration.default) == "string" then
-      local ok, problem = core.pcall(types[kind].parse, declaration, declaration.default)
+    local default = declaration.default
+    local is_table = kind == "list" or kind == "map"
+    if type(default) == "table" and not is_table or default ~= nil and is_table and type(default) ~= "table"
+      and type(default) ~= "string" then
+      wrong(("its default is a %s"):format(type(default)))
+    end
+    if default ~= nil and type(default) ~= "table" then
+      local ok, problem = core.pcall(types[kind].parse, declaration, default)
       if not ok then wrong("its default: " .. errors.message(problem)) end
     end
   end
@@ -212,7 +228,8 @@ function params.parse(declarations, words, playbook_name)
       if not value then
         index = index + 1
         value = words[index]
-        if value == nil then missing_value(declaration) end
+        local is_next = value and find(declarations, value:match("^%-%-([^=]+)") or "")
+        if value == nil or is_next then missing_value(declaration) end
       end
       set(values, declaration, types[declaration[2]].parse(declaration, value))
     end
@@ -230,10 +247,11 @@ function params.complete(declarations, values, playbook_name)
       local default = declaration.default
       if default == nil and declaration.required ~= false then
         missing[#missing + 1] = "--" .. declaration[1]
-      elseif type(default) == "string" then
+      elseif type(default) == "table" then
+        values[field] = {}  -- a copy: what a run does with it must not change the declaration
+        for key, value in pairs(default) do values[field][key] = value end
+      elseif default ~= nil then
         values[field] = types[declaration[2]].parse(declaration, default)
-      else
-        values[field] = default
       end
     end
   end

@@ -16,9 +16,12 @@ local function wrong(where, message, hint)
   errors.raise { code = "BAD_PLAYBOOK", message = where .. ": " .. message, hint = hint, where = false }
 end
 
+-- The file that loads now, for messages: a chunk that ends in `return playbook { ... }` leaves no frame of its own.
+local loading
+
 local function define(definition)
-  local info = debug.getinfo(3, "S")
-  local where = info and info.short_src or "playbook"
+  local where = loading or "playbook"
+  if type(definition) ~= "table" then wrong(where, "playbook { ... } takes a table, not a " .. type(definition)) end
   local names = {}
   for name in pairs(fields) do names[#names + 1] = name end
   for name, value in pairs(definition) do
@@ -51,27 +54,27 @@ function playbook.search_path(first)
   return folders
 end
 
-local function read_text(path)
-  local file <close>, problem = io.open(path, "rb")
-  if not file then return nil, problem end
-  return file:read("a")
-end
-
---- Loads a file and gives its playbook with file = and text = added.
+--- Loads a file and gives its playbook with file = and text = added. As root, raises UNTRUSTED_FILE when others may
+-- write the file or a folder above it.
 function playbook.load_file(path)
-  local text, problem = read_text(path)
+  local text = host.read_trusted_file(path)
   if not text then
-    errors.raise { domain = "usage", code = "NO_PLAYBOOK", message = "cannot read " .. problem, where = false }
+    errors.raise { domain = "usage", code = "NO_PLAYBOOK", message = "there is no file " .. path, where = false }
   end
-  require("files").refuse_unsafe(path)
   return playbook.load_text(text, path)
 end
 
---- Loads a playbook of its text, as recovery does with what the journal kept.
+--- Loads a playbook of its text, as recovery does with what the journal kept. Calls of a binding that waits or changes
+-- something are refused while it loads: list, show and completion work without any host.
 function playbook.load_text(text, path)
   local environment = setmetatable({}, { __index = _G })
   local chunk = core.load_source(text, "@" .. path, environment)
-  local loaded = chunk(path)
+  local before, outer = core.set_loading("the playbook " .. path), loading
+  loading = path
+  local ok, loaded = core.xpcall(chunk, core.complete_error, path)
+  loading = outer
+  core.set_loading(before)
+  if not ok then error(loaded, 0) end
   if type(loaded) ~= "table" or getmetatable(loaded) == nil or getmetatable(loaded).__index ~= marker then
     wrong(path, "it does not return a playbook", "the file must end in: return playbook { name = ..., ... }")
   end

@@ -41,7 +41,13 @@ end
 
 function pcall(f, ...) return rethrow_cancellation(raw_pcall(f, ...)) end
 
-function xpcall(f, handler, ...) return rethrow_cancellation(raw_xpcall(f, handler, ...)) end
+function xpcall(f, handler, ...)
+  -- A handler may make anything of an error; a cancellation it does not get to see.
+  return rethrow_cancellation(raw_xpcall(f, function(problem)
+    if is_cancellation(problem) then return problem end
+    return handler(problem)
+  end, ...))
+end
 
 -- A script's own coroutines may wait too: an operation that one yields is handed on to the scheduler.
 local function hand_on(co, ok, first, ...)
@@ -101,21 +107,53 @@ setmetatable(_G, {
 -- Set by the plan: called instead of a binding that changes something.
 local recorder
 
+-- Set while a playbook's file loads: what it is, for the error of a binding that waits or changes something.
+local loading
+
+-- Set by eval and script: what they opened, to be closed at their end, last first.
+local opened
+
+local function refuse(name)
+  error(("%s calls %s while it loads: a playbook touches hosts only in check and run"):format(loading, name), 3)
+end
+
+-- Notes an object that a binding gave and that has a close.
+local function note(first, ...)
+  if opened and type(first) == "userdata" and first.close then
+    opened.count = opened.count + 1
+    opened.objects[opened.count] = first
+  end
+  return first, ...
+end
+
 -- What scripts call for a binding that waits or that changes something.
 local function wrap(raw, name, blocking, changes, is_method)
   if not changes then
-    return function(...) return settle(raw(...)) end
-  end
-  if not blocking then
     return function(...)
-      if recorder then return recorder(name, is_method, ...) end
-      return raw(...)
+      if loading then refuse(name) end
+      return note(settle(raw(...)))
     end
   end
   return function(...)
+    if loading then refuse(name) end
     if recorder then return recorder(name, is_method, ...) end
-    return settle(raw(...))
+    if not blocking then return raw(...) end
+    return note(settle(raw(...)))
   end
+end
+
+-- Runs body, and closes what it left open; its own error comes first.
+local function closing(body, ...)
+  opened = { count = 0, objects = setmetatable({}, { __mode = "v" }) }
+  local results = table.pack(raw_xpcall(body, host.complete_error, ...))
+  local left = opened
+  opened = nil
+  for index = left.count, 1, -1 do
+    local object = left.objects[index]
+    if object then raw_pcall(object.close, object) end
+  end
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
 end
 
 -- The body of every task. Errors are caught here, inside the coroutine, where __close may still wait.
@@ -125,6 +163,7 @@ local function run_task(f, ...) return raw_xpcall(f, complete_error, ...) end
 
 package.loaded["drover.core"] = {
   await = await,
+  closing = closing,
   complete_error = complete_error,
   documentation = host.documentation,
   is_cancellation = is_cancellation,
@@ -135,6 +174,11 @@ package.loaded["drover.core"] = {
   pcall = raw_pcall,
   playbooks = host.playbooks,
   running = running,
+  set_loading = function(what)
+    local before = loading
+    loading = what
+    return before
+  end,
   set_recorder = function(f)
     local before = recorder
     recorder = f

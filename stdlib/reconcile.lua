@@ -1,7 +1,8 @@
 --- Who has the domain? Both hosts are asked, and a fixed table decides. Nothing here guesses.
 --
--- An observation is { status = "none" | "running" | "paused" | "shut off" | "unreachable", reason =, job = boolean }.
--- decide() is pure; settle() asks twice and acts. Tested by tests/stdlib/reconcile_test.lua and the lab's tests.
+-- An observation is { status =, reason =, job = boolean } with the status "none", "running", "paused", "shut off",
+-- "unreachable", or what else libvirt says ("crashed", "pmsuspended"). decide() is pure; settle() looks until two looks
+-- agree, acts, and looks again. Tested by tests/stdlib/reconcile_test.lua and the lab's tests.
 local async = require "async"
 local core = require "drover.core"
 local errors = require "errors"
@@ -9,17 +10,24 @@ local units = require "units"
 
 local reconcile = {}
 
--- Two looks that agree, this far apart, are one observation.
+-- Two looks that agree, this far apart, are one observation. One look takes no longer than longest_look.
 local between_looks = "150ms"
+local longest_look = "20s"
+
+-- How long a host that does not answer is asked again: a daemon that restarts is back in seconds.
+local patience = "20s"
+
+-- An act that did not take effect is tried again, so often.
+local most_acts = 5
 
 --- What a host says of a domain (by UUID).
 function reconcile.observe(one_host, uuid)
-  local ok, result = core.pcall(function()
+  local ok, result = core.pcall(async.timeout, longest_look, function()
     local domain = one_host.virt:find_domain(uuid)
     if not domain then return { status = "none" } end
     local state = domain:state()
     local observed = { status = "running", state = state.state, reason = state.reason, job = false }
-    if state.state == "shutoff" or state.state == "crashed" then
+    if state.state == "shutoff" then
       observed.status = "shut off"
     elseif state.state == "paused" then
       observed.status = "paused"
@@ -28,10 +36,11 @@ function reconcile.observe(one_host, uuid)
     end
     if observed.status ~= "shut off" then
       local job = errors.catch({ "OPERATION_INVALID", "UNSUPPORTED", "NO_DOMAIN" }, domain.job, domain)
-      observed.job = job ~= nil and job.type ~= "none"
+      -- "cancelled" is a job whose abort was taken: it moves nothing more, and may hang on a QEMU that stands still.
+      observed.job = job ~= nil and job.type ~= "none" and job.type ~= "cancelled"
     end
     return observed
-  end)
+  end, "asking " .. one_host.name)
   if ok then return result end
   if core.is_cancellation(result) then error(result, 0) end
   if errors.is(result, "NO_DOMAIN") then return { status = "none" } end
@@ -40,12 +49,19 @@ end
 
 local function is_post_copy(side) return side.reason == "post_copy" or side.reason == "post_copy_failed" end
 
--- A copy that libvirt was still filling when the move ended.
+-- A copy that libvirt was still filling when the move ended. One that ran and was paused later has the reason "user".
 local never_ran = { migration = true, starting_up = true }
+
+-- A definition that is shut off for one of these reasons did not run since the move began: what a failed move leaves,
+-- and what an older move away from there left. After "shutdown" or "crashed" the guest may have run there, and its
+-- disks may be newer than the source's memory.
+local did_not_run = { failed = true, migrated = true, unknown = true, daemon = true }
 
 local function has_failed_post_copy(s, d)
   return s.reason == "post_copy_failed" or d.reason == "post_copy_failed"
 end
+
+local function is_off(side) return side.status == "none" or side.status == "shut off" end
 
 local function operator(text, hint) return { action = "operator", text = text, hint = hint } end
 
@@ -54,11 +70,35 @@ local function broken_post_copy()
     "when the link is back, resume it: virsh migrate --postcopy-resume")
 end
 
+-- Whether the source's copy is to run again: libvirt paused it for the move, or it ran before and the policy paused it.
+local function is_to_run(s, before)
+  if before == "paused" then return false end
+  return s.reason == "migration" or before == "running" and (s.reason == "user" or s.reason == "unknown")
+end
+
+-- Only the source has it, paused.
+local function paused_alone(s, d, before)
+  local where = "it is paused on the source (" .. tostring(s.reason) .. ")"
+  if s.reason == "migration" and d.status == "shut off" and not did_not_run[d.reason or ""] then
+    return operator(where .. ", and may have run on the destination, which is shut off (" .. tostring(d.reason) .. ")",
+      "if it never ran there: virsh resume on the source; else start it there, and destroy the paused copy")
+  end
+  if is_to_run(s, before) then
+    return { action = "resume", text = "only the source has it, paused", resume = "source" }
+  end
+  if before == "running" then
+    return operator(where .. ", which is not the move's doing", "virsh resume, once it may")
+  end
+  return { action = "stayed", text = where .. (before == "paused" and ", as before" or "") }
+end
+
 -- Each row: when it applies, and what it means. The first that applies wins; the order is from "never touch" to "act".
 local rows = {
-  { function(s, d) return s.status == "unreachable" or d.status == "unreachable" end, function(s)
-    local side = s.status == "unreachable" and "source" or "destination"
-    return operator("the " .. side .. " does not answer, and unknown is not off",
+  { function(s, d) return s.status == "unreachable" or d.status == "unreachable" end, function(s, d)
+    local name, side = "destination", d
+    if s.status == "unreachable" then name, side = "source", s end
+    local why = side.problem and " (" .. errors.message(side.problem) .. ")" or ""
+    return operator("the " .. name .. " does not answer" .. why .. ", and unknown is not off",
       "bring it back and run 'drover recover', or prove that it is fenced")
   end },
   { function(s, d) return s.status == "running" and d.status == "running" end, function()
@@ -71,46 +111,38 @@ local rows = {
   end },
   { function(s, d) return s.status == "paused" and is_post_copy(s) or d.status == "paused" and is_post_copy(d) end,
     function() return broken_post_copy() end },
-  { function(s, d) return s.status == "running" and (d.status == "none" or d.status == "shut off") end, function()
+  { function(s, d) return s.status == "running" and is_off(d) end, function()
     return { action = "stayed", text = "it runs on the source, as before" }
   end },
-  { function(s, d) return (s.status == "none" or s.status == "shut off") and d.status == "running" end, function()
+  { function(s, d) return is_off(s) and d.status == "running" end, function()
     return { action = "moved", text = "it runs on the destination" }
   end },
   { function(s, d) return s.status == "paused" and s.reason == "migration" and d.status == "running"
     and d.reason == "migrated" end, function()
     return { action = "finish", text = "it runs on the destination; the source's copy is paused", destroy = "source" }
   end },
-  { function(s, d) return s.status == "paused" and (d.status == "none" or d.status == "shut off") end,
-  function(s, _, before)
-    if before == "paused" and s.reason ~= "migration" then
-      return { action = "stayed", text = "it is paused on the source, as before" }
-    end
-    return { action = "resume", text = "only the source has it, paused", resume = "source" }
-  end },
+  { function(s, d) return s.status == "paused" and is_off(d) end, paused_alone },
   { function(s, d) return s.status == "running" and d.status == "paused" and never_ran[d.reason or ""] end, function()
     return { action = "clean", text = "it runs on the source; the destination holds a copy that never ran",
       destroy = "destination" }
   end },
-  { function(s, d, before) return s.status == "paused" and (s.reason == "migration" or before == "paused")
-    and d.status == "paused" and never_ran[d.reason or ""] end, function(s)
-    if s.reason ~= "migration" then
+  { function(s, d, before) return s.status == "paused" and (s.reason == "migration" or before == "paused"
+    or is_to_run(s, before)) and d.status == "paused" and never_ran[d.reason or ""] end, function(s, _, before)
+    if not is_to_run(s, before) then
       return { action = "clean", text = "it is paused on the source, as before; the destination's copy never ran",
         destroy = "destination" }
     end
     return { action = "roll back", text = "paused on both sides, and no job is left", destroy = "destination",
       resume = "source" }
   end },
-  { function(s, d) return (s.status == "none" or s.status == "shut off") and d.status == "paused" end,
-  function(_, d, before)
-    if before == "paused" or d.reason == "user" then
-      return { action = "moved", text = "it is on the destination, paused" }
-    end
+  { function(s, d) return is_off(s) and d.status == "paused" end, function(_, d)
+    -- libvirt says "user" of a domain that was to stay paused once its move was complete.
+    if d.reason == "user" then return { action = "moved", text = "it is on the destination, paused" } end
     return operator("only the destination has it, paused (" .. tostring(d.reason) .. ")",
       "if you know that it is whole: virsh resume there")
   end },
-  { function(s, d) return s.status ~= "running" and d.status ~= "running" and
-      (s.status == "shut off" or d.status == "shut off") end, function(s)
+  { function(s, d) return s.status == "shut off" and is_off(d) or s.status == "none" and d.status == "shut off" end,
+  function(s)
     return { action = s.status == "shut off" and "stayed" or "moved", text = "it is shut off", shut_off = true }
   end },
   { function(s, d) return s.status == "none" and d.status == "none" end, function()
@@ -118,85 +150,153 @@ local rows = {
   end },
 }
 
---- The decision for two observations. `before` is the state that the domain had ("running" or "paused").
--- Gives { action, text, destroy =, resume =, hint = }: actions stayed and moved need nothing more.
-function reconcile.decide(source, destination, before)
+local function decide_by_table(source, destination, before)
   for _, row in ipairs(rows) do
     if row[1](source, destination, before) then return row[2](source, destination, before) end
   end
-  return operator(("source: %s, destination: %s: no rule covers this"):format(source.status, destination.status),
+  return operator(("source: %s (%s), destination: %s (%s): no rule covers this"):format(source.status,
+    tostring(source.reason), destination.status, tostring(destination.reason)),
     "look at both hosts with virsh domstate --reason")
 end
 
-local function describe(side) return side.status .. (side.reason and " (" .. side.reason .. ")" or "") end
+--- The decision for two observations. `before` is the state that the domain had ("running" or "paused", nil when not
+-- known); destination_had is the status at the destination before the move (nil when not known).
+-- Gives { action, text, destroy =, resume =, undefine =, hint = }: without one of these three nothing is to be done.
+function reconcile.decide(source, destination, before, destination_had)
+  local decision = decide_by_table(source, destination, before)
+  local stays = decision.action == "stayed" and source.status ~= "none"
+  if stays and destination.status == "shut off" and destination_had == "none" then
+    -- A2: what the move defined there goes again, once the source is seen to have it.
+    decision.action, decision.undefine = "clean", "destination"
+    decision.text = decision.text .. "; the destination has a definition that the move made"
+  end
+  return decision
+end
 
-local function same(left, right) return left.status == right.status and left.reason == right.reason end
+local function describe(side)
+  local detail = side.reason or side.problem and errors.message(side.problem)
+  return side.status .. (detail and " (" .. detail .. ")" or "")
+end
+
+local function same(left, right)
+  return left.status == right.status and left.reason == right.reason and left.job == right.job
+end
 
 local function observe_both(source, destination, uuid)
   local seen = async.parallel({ source, destination }, function(one) return reconcile.observe(one, uuid) end)
   return seen[1], seen[2]
 end
 
--- Asks both hosts until two looks in a row agree.
+-- Asks both hosts until two looks in a row agree; gives them, and whether they did agree before the deadline.
 local function observe_twice(source, destination, uuid, deadline_ms)
   local source_before, destination_before = observe_both(source, destination, uuid)
   while true do
     async.sleep(between_looks)
     local source_now, destination_now = observe_both(source, destination, uuid)
     local agree = same(source_before, source_now) and same(destination_before, destination_now)
-    if agree or async.monotonic_ms() > deadline_ms then return source_now, destination_now end
+    if agree or async.monotonic_ms() > deadline_ms then return source_now, destination_now, agree end
     source_before, destination_before = source_now, destination_now
   end
 end
 
 -- A forced stop of a side that the table proved to be a copy. Its state is read once more right before.
-local function destroy(one_host, uuid, name)
+local function destroy(one_host, uuid, reason)
   local domain = one_host.virt:find_domain(uuid)
   if not domain then return end
-  local state = domain:state().state
-  if state ~= "paused" then
-    errors.raise { code = "STATE_CHANGED", host = one_host.name, needs_operator = true, where = false,
-      message = ("%s was paused and is %s now; nothing was destroyed"):format(name, state) }
+  local state = domain:state()
+  if state.state ~= "paused" or state.reason ~= reason then
+    errors.raise { code = "STATE_CHANGED", host = one_host.name, where = false,
+      message = ("it was paused (%s) and is %s (%s) now; nothing was destroyed"):format(tostring(reason), state.state,
+        tostring(state.reason)) }
   end
   domain:destroy()
 end
 
-local function act(decision, source, destination, uuid)
-  local side = { source = source, destination = destination }
-  if decision.destroy then destroy(side[decision.destroy], uuid, "the copy") end
+-- The definition that the move left at a host where there was none before. libvirt refuses when more hangs on it.
+local function undefine(one_host, uuid)
+  local domain = one_host.virt:find_domain(uuid)
+  if domain and not domain:is_active() then domain:undefine { nvram = "keep" } end
+end
+
+local function act(decision, hosts, seen, uuid)
+  local side = decision.destroy
+  if side then destroy(hosts[side], uuid, seen[side].reason) end
   if decision.resume then
-    local domain = side[decision.resume].virt:domain(uuid)
+    local domain = hosts[decision.resume].virt:domain(uuid)
     if domain:state().state == "paused" then domain:resume() end
+  end
+  if decision.undefine then undefine(hosts[decision.undefine], uuid) end
+end
+
+local function todo(decision)
+  local words = {}
+  for _, verb in ipairs { "destroy", "resume", "undefine" } do
+    if decision[verb] then words[#words + 1] = ("%s it on the %s"):format(verb, decision[verb]) end
+  end
+  return #words > 0 and table.concat(words, ", ") or nil
+end
+
+-- A connection that broke stays broken; the host may be well.
+local function reopen(hosts, seen)
+  for side, one in pairs(hosts) do
+    if seen[side].status == "unreachable" and one.reopen_virt then core.pcall(one.reopen_virt, one) end
   end
 end
 
-local final = { stayed = "stayed", moved = "moved", finish = "moved", resume = "stayed", clean = "stayed",
-  ["roll back"] = "stayed", operator = "operator" }
+-- Looks until what is seen calls for an act or for nothing more: patient with a host that does not answer and with a
+-- job that still runs.
+local function look_until_clear(hosts, uuid, options, deadline_ms)
+  local patience_ms = async.monotonic_ms() + units.duration_ms(options.patience or patience)
+  while true do
+    local first, second, agree = observe_twice(hosts.source, hosts.destination, uuid, deadline_ms)
+    local seen = { source = first, destination = second }
+    if not agree then return operator("the hosts' answers keep changing", "look again: drover reconcile"), seen end
+    local decision = reconcile.decide(seen.source, seen.destination, options.before, options.destination_had)
+    local now_ms = async.monotonic_ms()
+    local silent = seen.source.status == "unreachable" or seen.destination.status == "unreachable"
+    if not (silent and now_ms < patience_ms or decision.action == "wait" and now_ms < deadline_ms) then
+      return decision, seen
+    end
+    if silent then reopen(hosts, seen) end
+    async.sleep("500ms")
+  end
+end
 
---- Asks both hosts, waits for a job that still runs, acts on the table. options: before = state, wait = duration (a job
--- of a dead drover may run to its end, default 30m), act = false to decide only.
--- Gives { outcome = "stayed" | "moved" | "operator", text =, hint =, source =, destination = }.
+-- Looks and acts until nothing is left to do.
+local function look_and_act(hosts, uuid, options, deadline_ms)
+  local last_problem
+  for _ = 1, most_acts do
+    local decision, seen = look_until_clear(hosts, uuid, options, deadline_ms)
+    if not todo(decision) or options.act == false then return decision, seen end
+    local ok, problem = core.pcall(act, decision, hosts, seen, uuid)
+    if not ok and core.is_cancellation(problem) then error(problem, 0) end
+    last_problem = not ok and problem or nil
+  end
+  local decision, seen = look_until_clear(hosts, uuid, options, deadline_ms)
+  if not todo(decision) then return decision, seen end
+  return operator(("%s; to %s was tried %d times: %s"):format(decision.text, todo(decision), most_acts,
+    last_problem and errors.message(last_problem) or "it had no effect"), "do it by hand"), seen
+end
+
+local outcomes = { stayed = "stayed", moved = "moved" }
+
+--- Asks both hosts, waits for a job that still runs, acts on the table, and asks again. options: before = state,
+-- destination_had = status there before the move, wait = duration (a job of a dead drover may run to its end, default
+-- 30m), patience = duration with a host that does not answer, act = false to decide only.
+-- Gives { outcome = "stayed" | "moved" | "operator" | "pending", action =, text =, hint =, todo =, source =,
+-- destination = }; pending only with act = false, when something is to be done.
 function reconcile.settle(source, destination, uuid, options)
   options = options or {}
   local deadline_ms = async.monotonic_ms() + units.duration_ms(options.wait or "30m")
-  local decision, seen_source, seen_destination
-  for _ = 1, 10 do
-    repeat
-      seen_source, seen_destination = observe_twice(source, destination, uuid, deadline_ms)
-      decision = reconcile.decide(seen_source, seen_destination, options.before)
-      if decision.action == "wait" then async.sleep("500ms") end
-    until decision.action ~= "wait" or async.monotonic_ms() > deadline_ms
-    local acted = options.act ~= false and (decision.destroy or decision.resume)
-    if not acted then break end
-    act(decision, source, destination, uuid)
-  end
-  local outcome = final[decision.action] or "operator"
+  local hosts = { source = source, destination = destination }
+  local decision, seen = look_and_act(hosts, uuid, options, deadline_ms)
   if decision.action == "wait" then
     decision.text = "a job still runs on it"
     decision.hint = "wait for its end, then: drover recover"
   end
-  return { outcome = outcome, action = decision.action, text = decision.text, hint = decision.hint,
-    shut_off = decision.shut_off, source = describe(seen_source), destination = describe(seen_destination) }
+  return { outcome = outcomes[decision.action] or todo(decision) and "pending" or "operator", action = decision.action,
+    text = decision.text, hint = decision.hint, todo = todo(decision), shut_off = decision.shut_off,
+    source = describe(seen.source), destination = describe(seen.destination) }
 end
 
 return reconcile

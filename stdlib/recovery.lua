@@ -1,62 +1,94 @@
 --- Finishing what dead runs left: adopts each, takes its leases back and runs its undo entries.
 -- Doing it again changes nothing more. Tested by tests/stdlib/recovery_test.lua.
+local async = require "async"
 local context = require "context"
 local core = require "drover.core"
 local entries = require "entries"
 local errors = require "errors"
-local journal = require "journal"
 local json = require "json"
+local lease = require "lease"
 local playbook = require "playbook"
 
 local recovery = {}
 
--- The run's own kinds are registered when its playbook's text loads. The text is the journal's, not the file's.
+-- The run's own kinds are registered when its playbook's text loads. The text is the journal's, not the file's. Gives
+-- the error when it does not load, which matters only when one of its kinds is missing then.
 local function register_kinds(dead)
-  if dead.playbook_text == "" then return end
-  core.pcall(playbook.load_text, dead.playbook_text, dead.playbook_file)
+  if dead.playbook_text == "" then return nil end
+  local ok, problem = core.pcall(playbook.load_text, dead.playbook_text, dead.playbook_file)
+  return not ok and errors.wrap(problem) or nil
 end
 
---- Ends every open entry of one run. Gives the problems; the run is ended in the journal when there are none.
-function recovery.finish(store, dead, screen, options)
-  register_kinds(dead)
-  local ctx = context.new { run_id = dead.id, screen = screen, store = store,
-    connect = options and options.connect }
+-- Ends every open entry of an adopted run.
+local function finish(store, dead, screen, options)
+  local load_problem = register_kinds(dead)
+  local ctx = context.new { run_id = dead.id, screen = screen, store = store, connect = options.connect }
   local problems = entries.finish_all(store, ctx, true, function(entry, outcome, problem)
     if problem then
+      if errors.is(problem, "NO_KIND") and load_problem then problem.cause = load_problem end
       screen:warning("not taken back: " .. entry.label .. ": " .. errors.message(problem), rawget(problem, "hint"))
     elseif outcome ~= "absent" then
       screen:note(tostring(outcome) .. ": " .. entry.label)
     end
+    store:add_event(dead.id, "ended", json.encode { kind = entry.kind, label = entry.label, outcome = outcome,
+      error = problem and errors.message(problem) or nil })
   end)
   ctx:close()
-  store:end_run(dead.id, #problems == 0 and "recovered" or "needs_operator",
-    #problems > 0 and json.encode { message = errors.message(problems[1]) } or "")
+  local first = problems[1]
+  store:end_run(dead.id, first and "needs_operator" or options.state or "recovered",
+    first and json.encode { code = first.code, message = errors.message(first), hint = rawget(first, "hint") } or "")
   return problems
 end
 
---- Runs that ended without taking everything back: dead ones, and ones that needed an operator.
+--- Ends every open entry of one run, and the run in the journal. Gives the problems, or nil when somebody alive is at
+-- work on it, or when it was finished meanwhile. options: connect (for tests), state ("recovered" without it).
+-- Interrupts are held back: what is half undone is worse than what is not.
+function recovery.finish(store, dead, screen, options)
+  if not store:adopt_run(dead.id) then return nil end
+  return async.shield(lease.apart, finish, store, dead, screen, options or {})
+end
+
+--- Whether a run died while it was at work.
+function recovery.is_dead(one) return one.state == "running" and not one.alive end
+
+--- Runs that ended without taking everything back: dead ones, and ones that needed an operator. Kept ones are not.
 function recovery.unfinished(store)
   local found = {}
-  for _, one in ipairs(store:runs(1000)) do
-    local dead = one.state == "running" and not one.alive
-    if (dead or one.state == "needs_operator") and not one.kept then found[#found + 1] = one end
+  for _, one in ipairs(store:runs(100000)) do
+    if (recovery.is_dead(one) or one.state == "needs_operator") and not one.kept then found[#found + 1] = one end
   end
   return found
 end
 
---- Called at the start of every run. Says nothing when there is nothing to do.
-function recovery.finish_dead_runs(screen, options)
-  local store = journal.open(options and options.journal_path and { path = options.journal_path })
-  local problems = {}
-  for _, dead in ipairs(recovery.unfinished(store)) do
-    if dead.state ~= "running" or store:adopt_run(dead.id) then
-      screen:title("recovering run " .. dead.id, dead.playbook)
-      for _, problem in ipairs(recovery.finish(store, dead, screen, options)) do
-        problems[#problems + 1] = problem
-      end
+--- Recovers each run of a list. Gives how many were recovered, and the problems.
+function recovery.finish_each(store, list, screen, options)
+  local count, problems = 0, {}
+  for _, dead in ipairs(list) do
+    screen:title("recovering run " .. dead.id, dead.playbook)
+    local more = recovery.finish(store, dead, screen, options)
+    if more then
+      count = count + 1
+      table.move(more, 1, #more, #problems + 1, problems)
+    else
+      screen:note("another drover has it")
     end
   end
-  store:close()
+  return count, problems
+end
+
+--- Called at the start of every run: finishes dead runs. Those that need an operator are named, not tried again: their
+-- hosts may be the ones that do not answer. Says nothing when there is nothing to do.
+function recovery.finish_dead_runs(screen, options)
+  local store <close> = require("journal").open(options and options.journal_path and { path = options.journal_path })
+  local dead = {}
+  for _, one in ipairs(recovery.unfinished(store)) do
+    if recovery.is_dead(one) then
+      dead[#dead + 1] = one
+    else
+      screen:warning("run " .. one.id .. " still needs an operator", "drover recover " .. one.id)
+    end
+  end
+  local _, problems = recovery.finish_each(store, dead, screen, options)
   return problems
 end
 

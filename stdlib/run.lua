@@ -12,7 +12,7 @@ local json = require "json"
 local run = {}
 
 --- A run's id: sortable by time, short enough to type, safe in a file name.
-function run.new_id() return os.date("!%Y%m%d-%H%M%S-") .. files.random_hex(2) end
+function run.new_id() return os.date("!%Y%m%d-%H%M%S-") .. files.random_hex(3) end
 
 local function as_data(problem)
   return { code = problem.code, message = problem.message, hint = rawget(problem, "hint"),
@@ -47,20 +47,22 @@ function run.plan(loaded, values, options)
   return plan, ctx.warnings
 end
 
--- Takes back what the run has out: leases always, undo entries unless it ended well.
+-- Takes back what the run has out: leases always, undo entries unless it ended well. Gives the problems and the notes
+-- of entries.finish_all.
 local function take_back(ctx, undoing)
   return entries.finish_all(ctx.store, ctx, undoing, function(entry, outcome, problem)
-    ctx.screen:event("ended", { kind = entry.kind, label = entry.label, outcome = outcome,
-      error = problem and errors.message(problem) })
-    ctx.store:add_event(ctx.run_id, "ended", json.encode { kind = entry.kind, label = entry.label,
-      outcome = outcome, error = problem and errors.message(problem) })
+    local fields = { kind = entry.kind, label = entry.label, outcome = outcome,
+      error = problem and errors.message(problem) or nil }
+    ctx.screen:event("ended", fields)
+    if tostring(outcome):find("^kept") then ctx:warn(entry.label .. ": " .. outcome) end
     if problem then ctx:warn("not taken back: " .. entry.label .. ": " .. errors.message(problem)) end
+    ctx.store:add_event(ctx.run_id, "ended", json.encode(fields))
   end)
 end
 
 local function state_of(problem, left)
-  if not problem then return #left > 0 and "needs_operator" or "done" end
-  if #left > 0 or rawget(problem, "needs_operator") then return "needs_operator" end
+  if #left > 0 or problem and rawget(problem, "needs_operator") then return "needs_operator" end
+  if not problem then return "done" end
   return core.is_cancellation(problem) and "interrupted" or "failed"
 end
 
@@ -70,14 +72,40 @@ local function with_leftovers(problem, left, run_id)
   problem = problem or errors.new { code = "NOT_TAKEN_BACK",
     message = "the work is done, but not everything that the run had out could be taken back" }
   problem.suppressed = left
-  problem.exit_code = 3
+  problem.needs_operator = true
   problem.hint = (rawget(problem, "hint") and problem.hint .. "; " or "") .. "then: drover recover " .. run_id
   return problem
 end
 
---- Runs a playbook. options: screen, verbose, keep_on_failure, connect (for tests). Raises the error that ended it.
+-- The end of a run, with interrupts held back. Gives the error that the run ends with, if any.
+local function finish(ctx, problem, options)
+  local left, notes = {}, {}
+  local keep = problem and options.keep_on_failure and not core.is_cancellation(problem)
+  if keep then
+    ctx.store:set_run_kept(ctx.run_id, true)
+    for _, entry in ipairs(ctx.store:entries(ctx.run_id)) do
+      if entry.state ~= "ended" then options.screen:note("kept: " .. entry.label) end
+    end
+    ctx:warn("left as it is, as asked", "'drover undo " .. ctx.run_id .. "' takes it back")
+  else
+    left, notes = take_back(ctx, problem ~= nil)
+  end
+  problem = with_leftovers(problem, left, ctx.run_id)
+  if #ctx.rows > 0 then
+    core.pcall(ctx.store.add_event, ctx.store, ctx.run_id, "summary", json.encode(json.array(ctx.rows)))
+  end
+  ctx.store:end_run(ctx.run_id, state_of(problem, left), problem and json.encode(as_data(problem)) or "")
+  for _, note in ipairs(notes) do
+    ctx:warn("the journal could not be written while the run ended: " .. errors.message(note),
+      "everything was taken back; 'drover recover' will look once more")
+  end
+  return problem
+end
+
+--- Runs a playbook. options: screen, verbose, keep_on_failure; for tests connect and journal_path. Gives the context;
+-- raises the error that ended the run, after everything was taken back.
 function run.execute(loaded, values, options)
-  local store = journal.open(options.journal_path and { path = options.journal_path })
+  local store <close> = journal.open(options.journal_path and { path = options.journal_path })
   local id = run.new_id()
   store:begin_run { id = id, playbook = loaded.name, playbook_file = loaded.file, playbook_text = loaded.text,
     parameters = json.encode(values) }
@@ -92,23 +120,21 @@ function run.execute(loaded, values, options)
   problem = not ok and problem or nil
 
   return async.shield(function()
-    local left = {}
-    if problem and options.keep_on_failure and not core.is_cancellation(problem) then
-      store:set_run_kept(id)
-      ctx:warn("left as it is, as asked", "'drover undo " .. id .. "' takes it back")
-    else
-      left = take_back(ctx, problem ~= nil and not ctx.committed)
+    local finished, ended_with = core.xpcall(finish, core.complete_error, ctx, problem, options)
+    if not finished then
+      -- The journal failed where nothing else helps. The first error stays the first.
+      local journal_problem = ended_with
+      ended_with = problem or journal_problem
+      if problem then problem.suppressed = { journal_problem } end
+      ended_with.needs_operator = true
+      ended_with.hint = "once the journal can be used again: drover recover " .. id
     end
-    local state = state_of(problem, left)
-    problem = with_leftovers(problem, left, id)
-    if problem and rawget(problem, "needs_operator") then problem.exit_code = 3 end
-    store:end_run(id, state, problem and json.encode(as_data(problem)) or "")
-    options.screen:event("run_ended", { run = id, state = state, elapsed_ms = async.monotonic_ms() - started_ms })
+    options.screen:event("run_ended", { run = id, state = state_of(ended_with, {}),
+      elapsed_ms = async.monotonic_ms() - started_ms })
     ctx:close()
-    store:close()
-    if problem then
-      problem.run = id
-      error(problem, 0)
+    if ended_with then
+      ended_with.run = id
+      error(ended_with, 0)
     end
     return ctx
   end)

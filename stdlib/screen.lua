@@ -91,10 +91,12 @@ function screen:progress(label, fields)
   self:event("progress", fields)
   if self.mode ~= "terminal" then return end
   local parts = {}
-  local share = fields.total_bytes and fields.total_bytes > 0 and 1 - fields.remaining_bytes / fields.total_bytes or 0
+  local left_bytes, total_bytes = fields.remaining_bytes or 0, fields.total_bytes or 0
+  if total_bytes == 0 then return end  -- the job is there, and nothing is known of it yet
+  local share = 1 - left_bytes / total_bytes
   share = math.max(0, math.min(1, share))
   parts[#parts + 1] = bar(share, 24) .. (" %3d%%"):format(math.floor(share * 100))
-  parts[#parts + 1] = units.format_size(fields.remaining_bytes or 0) .. " left"
+  parts[#parts + 1] = units.format_size(left_bytes) .. " left"
   if fields.rate_bytes_s then parts[#parts + 1] = ("%.0f MiB/s"):format(fields.rate_bytes_s / 1048576) end
   if fields.dirty_bytes_s then parts[#parts + 1] = ("dirty %.0f MiB/s"):format(fields.dirty_bytes_s / 1048576) end
   if fields.estimate_ms then parts[#parts + 1] = "about " .. units.format_duration(fields.estimate_ms) end

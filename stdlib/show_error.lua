@@ -11,10 +11,16 @@ local function as_data(problem)
   data.faults = rawget(problem, "faults")
   data.run = rawget(problem, "run")
   if rawget(problem, "cause") then data.cause = as_data(problem.cause) end
+  data.step = rawget(problem, "step")
+  for index, other in ipairs(rawget(problem, "suppressed") or {}) do
+    data.suppressed = data.suppressed or {}
+    data.suppressed[index] = as_data(other)
+  end
   return data
 end
 
 local function exit_code(problem)
+  if rawget(problem, "needs_operator") then return 3 end
   if core.is_cancellation(problem) then return 130 end
   return rawget(problem, "exit_code") or exit_codes[problem.domain] or 1
 end
@@ -39,7 +45,10 @@ local function show_error(_, problem, verbose, as_json)
     lines[#lines + 1] = "  - " .. (fault.host and fault.host .. ": " or "") .. fault.message
     if fault.hint then lines[#lines + 1] = "      " .. fault.hint end
   end
-  for _, other in ipairs(rawget(problem, "suppressed") or {}) do lines[#lines + 1] = "  also: " .. tostring(other) end
+  for _, other in ipairs(rawget(problem, "suppressed") or {}) do
+    lines[#lines + 1] = "  also: " .. tostring(other)
+    if rawget(other, "hint") then lines[#lines + 1] = "      " .. other.hint end
+  end
   if verbose then
     if rawget(problem, "native") then lines[#lines + 1] = "  native: " .. problem.native end
     if rawget(problem, "op") then lines[#lines + 1] = "  in: " .. problem.op end

@@ -57,6 +57,17 @@ function test.raises(code, f, ...)
   return problem
 end
 
+--- What a Lua file beside the test file gives: test.load(..., "fakes") loads fakes.lua from the folder of the test,
+-- whose path is the test file's own `...`.
+function test.load(test_path, name)
+  local path = (test_path:match("^(.*/)") or "") .. name .. ".lua"
+  local file, problem = io.open(path, "rb")
+  if not file then fail("cannot read " .. tostring(problem)) end
+  local text = file:read("a")
+  file:close()
+  return core.load_source(text, "@" .. path)(path)
+end
+
 --- Runs the cases declared so far; report(name, ok, problem, elapsed_ms) after each. Gives counts passed, failed.
 function test.run(report, filter)
   local passed, failed = 0, 0

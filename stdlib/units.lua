@@ -10,15 +10,19 @@ local size_factors = {
 
 local duration_factors = { ms = 1, s = 1000, m = 60000, min = 60000, h = 3600000, d = 86400000 }
 
+-- A thousand years: more is a slip of the keyboard, and would wrap around somewhere.
+local longest_ms = 1000 * 366 * 86400000
+
 local function fail(what, text, example)
-  require("errors").raise { domain = "usage", code = "BAD_ARGUMENT",
+  require("errors").raise { domain = "lua", code = "BAD_ARGUMENT",
     message = ("'%s' is not a %s"):format(tostring(text), what), hint = "write it like " .. example }
 end
 
+-- The nearest integer; nil when it is above all integers. Integers are not multiplied: they would wrap around.
 local function scaled(number, factor)
-  local value = tonumber(number) * factor
-  local whole = math.tointeger(value) or math.tointeger(math.floor(value + 0.5))
-  return whole
+  local value = tonumber(number) * (factor + 0.0)
+  if value < 2^53 then return math.floor(value + 0.5) end
+  return math.tointeger(value)
 end
 
 --- Bytes of "12GiB", "500M", "1.5GB" or of an integer.
@@ -39,8 +43,9 @@ function units.duration_ms(text)
   while rest ~= "" do
     local number, unit, after = rest:match("^(%d+%.?%d*)(%a+)(.*)$")
     local factor = unit and duration_factors[unit]
-    if not factor then fail("duration", text, "30s, 5m or 1h30m") end
-    total = total + scaled(number, factor)
+    local part_ms = factor and scaled(number, factor)
+    if not part_ms or part_ms > longest_ms - total then fail("duration", text, "30s, 5m or 1h30m") end
+    total = total + part_ms
     rest = after
   end
   return total
@@ -61,8 +66,8 @@ end
 --- "850 ms", "1.7 s", "2m05s", "3h10m" for a person.
 function units.format_duration(duration_ms)
   if duration_ms < 1000 then return ("%d ms"):format(duration_ms) end
-  if duration_ms < 60000 then return ("%.1f s"):format(duration_ms / 1000) end
-  local seconds = duration_ms // 1000
+  if duration_ms < 59950 then return ("%.1f s"):format(duration_ms / 1000) end
+  local seconds = math.max(60, duration_ms // 1000)
   if seconds < 3600 then return ("%dm%02ds"):format(seconds // 60, seconds % 60) end
   return ("%dh%02dm"):format(seconds // 3600, seconds % 3600 // 60)
 end

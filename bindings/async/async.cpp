@@ -77,7 +77,7 @@ const core::Module& module() {
           {"set_shield",
            set_shield,
            "Holds interrupts back while on; used by the undo of a run. Prefer async.shield(function).",
-           {{"on", "boolean", ""}},
+           {{"on", "boolean", "Whether interrupts are held back."}},
            {{"before", "boolean", "The value it had."}},
            "BAD_ARGUMENT"},
       },

@@ -64,7 +64,7 @@ std::string describe_value(lua_State* L, int index) {
 }
 
 void Args::fail(int index, const char* name, const std::string& expected) const {
-  throw Error("usage", "BAD_ARGUMENT",
+  throw Error("lua", "BAD_ARGUMENT",
               std::string(function_) + ": " + name + ": expected " + expected + ", got " + describe_value(L_, index));
 }
 
@@ -125,15 +125,18 @@ std::string Args::choice(int index, const char* name, const std::vector<std::str
 }
 
 Options::Options(lua_State* L, int index, const char* function)
-    : L_(L), index_(index < 0 ? lua_absindex(L, index) : index), present_(!lua_isnoneornil(L, index)), function_(function) {
+    : L_(L),
+      index_(index < 0 ? lua_absindex(L, index) : index),
+      present_(!lua_isnoneornil(L, index)),
+      function_(function) {
   if (present_ && lua_type(L, index) != LUA_TTABLE) {
-    throw Error("usage", "BAD_ARGUMENT",
+    throw Error("lua", "BAD_ARGUMENT",
                 std::string(function) + ": options: expected a table, got " + describe_value(L, index));
   }
 }
 
 void Options::fail(const char* name, const std::string& expected, const std::string& got) const {
-  throw Error("usage", "BAD_ARGUMENT",
+  throw Error("lua", "BAD_ARGUMENT",
               std::string(function_) + ": option '" + name + "': expected " + expected + ", got " + got);
 }
 
@@ -218,7 +221,7 @@ void Options::finish() const {
     std::vector<std::string> names(known_.begin(), known_.end());
     std::string name = lua_type(L_, -1) == LUA_TSTRING ? lua_tostring(L_, -1) : describe_value(L_, -1);
     std::string hint = did_you_mean(name, names);
-    throw Error("usage", "UNKNOWN_OPTION", std::string(function_) + ": unknown option '" + name + "'")
+    throw Error("lua", "UNKNOWN_OPTION", std::string(function_) + ": unknown option '" + name + "'")
         .with_hint(hint.empty() ? "it knows " + join(names, ", ") : hint);
   }
 }

@@ -6,6 +6,7 @@
 #include "bindings/host/host.h"
 #include "bindings/journal/journal.h"
 #include "bindings/json/json.h"
+#include "bindings/log/log.h"
 #include "bindings/ssh/ssh.h"
 #include "bindings/terminal/terminal.h"
 #include "bindings/virt/virt.h"
@@ -22,6 +23,7 @@ const std::vector<const Module*>& all_modules() {
       &host::module(),  //
       &journal::module(),  //
       &json::module(),  //
+      &log_module::module(),  //
       &ssh::module(),  //
       &terminal::module(),  //
       &virt::module(),  //

@@ -92,8 +92,7 @@ std::string mark_digest(const std::string& mark) {
 }
 
 int mark_priority(const std::string& mark) {
-  constexpr int highest = 32767;
-  return lowest_mark_priority + static_cast<int>(hash(mark) % (highest - lowest_mark_priority + 1));
+  return lowest_mark_priority + static_cast<int>(hash(mark) % (highest_mark_priority - lowest_mark_priority + 1));
 }
 
 std::string forward_comment(const Change& change) {

@@ -44,9 +44,10 @@ void validate(const Change& change);
 
 // Eight hex digits of the mark: in names of sets and tables.
 std::string mark_digest(const std::string& mark);
-// The priority of a rich rule of that mark, 20000 to 32767.
+// The priority of a rich rule of that mark. libvirt's own zones use 32767.
 int mark_priority(const std::string& mark);
 inline constexpr int lowest_mark_priority = 20000;
+inline constexpr int highest_mark_priority = 31999;
 
 // A comment on a rule of one of several changes of one mark: "MARK #tcp/8080".
 std::string forward_comment(const Change& change);

@@ -29,7 +29,7 @@ for zone in $zones; do
   rules=$(call --json=short call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1 \
     org.fedoraproject.FirewallD1.zone getRichRules s "$zone" 2>/dev/null) && printf '%s %s\n' "$zone" "$rules"
 done
-grep -l '<rule priority="[23][0-9]\{4\}"' /etc/firewalld/zones/*.xml 2>/dev/null |
+grep -l '<rule [^>]*priority="\(2[0-9]\|3[01]\)[0-9]\{3\}"' /etc/firewalld/zones/*.xml 2>/dev/null |
   sed 's,.*/\(.*\)\.xml$,permanent \1,'
 exit 0
 )sh";
@@ -95,6 +95,20 @@ int rich_rule_priority(const std::string& rule) {
   if (rule.rfind(name, 0) != 0) return 0;
   return std::atoi(rule.c_str() + name.size());
 }
+
+namespace {
+
+// A priority of drover's range, and one of the things that drover's rules do.
+bool is_ours(const std::string& rule) {
+  int priority = rich_rule_priority(rule);
+  if (priority < lowest_mark_priority || priority > highest_mark_priority) return false;
+  auto ends_with = [&rule](std::string_view end) {
+    return rule.size() >= end.size() && rule.compare(rule.size() - end.size(), end.size(), end) == 0;
+  };
+  return ends_with(" accept") || ends_with(" masquerade") || rule.find(" forward-port ") != std::string::npos;
+}
+
+}  // namespace
 
 Firewalld::Call Firewalld::call(const std::string& object, const std::string& interface_name, const std::string& method,
                                 const std::vector<std::string>& arguments, core::CancelToken& token) const {
@@ -303,13 +317,15 @@ bool Firewalld::remove(const Found& found, core::CancelToken& token) const {
 
 std::vector<Found> Firewalld::list(core::CancelToken& token) {
   std::vector<Found> found = all_rules("", token);
-  std::erase_if(found, [](const Found& one) { return rich_rule_priority(one.rule) < lowest_mark_priority; });
+  std::erase_if(found, [](const Found& one) { return !is_ours(one.rule); });
   return found;
 }
 
 std::vector<Found> Firewalld::list_marked(const std::string& mark, core::CancelToken& token) {
   std::vector<Found> found = all_rules("", token);
-  std::erase_if(found, [&mark](const Found& one) { return rich_rule_priority(one.rule) != mark_priority(mark); });
+  std::erase_if(found, [&mark](const Found& one) {
+    return !is_ours(one.rule) || rich_rule_priority(one.rule) != mark_priority(mark);
+  });
   for (Found& one : found) one.mark = mark;
   return found;
 }

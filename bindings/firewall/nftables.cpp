@@ -96,9 +96,9 @@ void add_forward(Commands& commands, const Change& change, const NftRuleset& rul
 
 void add_masquerade(Commands& commands, const Change& change, const NftRuleset& ruleset) {
   std::string way_out = change.interface_name.empty() ? "" : " oifname " + quoted(change.interface_name);
-  add_translation(commands, change, ruleset, "postrouting", "postrouting priority 100", "masquerade",
+  add_translation(commands, change, ruleset, "postrouting", "postrouting priority 100", "masqueraded",
                   change.is_ipv6() ? "ipv6_addr" : "ipv4_addr", change.from->text(),
-                  address_match(change, "saddr") + "@masquerade" + way_out + " masquerade", change.mark);
+                  address_match(change, "saddr") + "@masqueraded" + way_out + " masquerade", change.mark);
 }
 
 bool is_own_table(const NftRule& rule) { return rule.table.rfind("drover_", 0) == 0; }

@@ -74,7 +74,7 @@ const core::Module& module() {
           {"resolve",
            resolve,
            "The addresses that this machine finds for a name, best first; an empty list when there are none.",
-           {{"name", "string", ""}},
+           {{"name", "string", "A host name or an address."}},
            {{"addresses", "string[]", "IPv4 and IPv6, as text."}},
            "RESOLVER_FAILED",
            core::Blocking::yes},
@@ -82,7 +82,7 @@ const core::Module& module() {
            read_trusted,
            "The text of a file of this machine that drover will run as Lua (hosts.lua, a playbook), or nil when it is "
            "not there. As root, a file is refused when anybody else may write it or a folder above it.",
-           {{"path", "string", ""}},
+           {{"path", "string", "The file."}},
            {{"text?", "string", "At most 4 MiB."}},
            "UNTRUSTED_FILE, NO_PERMISSION, IS_DIRECTORY, TOO_LARGE"},
       },

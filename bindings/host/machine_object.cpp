@@ -54,7 +54,7 @@ std::vector<Function> file_methods() {
        machine_write_file,
        "Writes a file as a whole: a new file beside it is synced and renamed over it, so a reader sees the old or the "
        "new one. A link at path is replaced by the file.",
-       {path_param, {"data", "string", ""}, {"options?", "table", "mode (0600, as an integer)."}},
+       {path_param, {"data", "string", "Its content, bytes."}, {"options?", "table", "mode (0600, as an integer)."}},
        {{"result", "table", "size_bytes."}},
        "NO_FILE, NO_PERMISSION, NO_SPACE, READ_ONLY, CONNECTION_LOST, CLOSED",
        Blocking::yes,
@@ -140,7 +140,7 @@ std::vector<Function> own_methods() {
       {"resolve",
        machine_resolve,
        "The addresses that this machine finds for a name (files, DNS); an empty list when it finds none.",
-       {{"name", "string", ""}},
+       {{"name", "string", "A host name or an address."}},
        {{"addresses", "string[]", ""}},
        "COMMAND_FAILED, CONNECTION_LOST, CLOSED",
        Blocking::yes},

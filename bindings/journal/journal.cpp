@@ -63,6 +63,7 @@ void push_run(lua_State* L, const Run& run) {
   core::set_field(L, "kept", run.kept == "1");
   core::set_field(L, "pid", run.owner.pid);
   core::set_field(L, "alive", run.state == "running" && is_alive(run.owner));
+  core::set_field(L, "here", run.owner.machine_id == this_process().machine_id);
   core::set_field(L, "started_ms", run.started_ms);
   core::set_field(L, "ended_ms", run.ended_ms);
 }
@@ -118,7 +119,8 @@ int end_run(lua_State* L) {
   auto store = check_store(L, "Journal.end_run");
   Args args(L, "Journal.end_run");
   std::string id = args.text(2, "run");
-  std::string state = args.text(3, "state");
+  std::string state =
+      args.choice(3, "state", {"done", "failed", "interrupted", "needs_operator", "recovered", "undone"});
   std::string error = args.optional_text(4, "error").value_or("");
   return start(L, "end the run in the journal", [=]() {
     store->end_run(id, state, error);
@@ -126,22 +128,37 @@ int end_run(lua_State* L) {
   });
 }
 
-int set_run_object(lua_State* L) {
-  auto store = check_store(L, "Journal.set_run_object");
-  Args args(L, "Journal.set_run_object");
+int claim_object(lua_State* L) {
+  auto store = check_store(L, "Journal.claim_object");
+  Args args(L, "Journal.claim_object");
   std::string id = args.text(2, "run");
   std::string object = args.text(3, "object");
-  return start(L, "write the run's object to the journal", [=]() {
-    store->set_run_object(id, object);
-    return nothing();
+  return start(L, "write the run's object to the journal", [=]() -> Push {
+    std::string holder = store->claim_object(id, object);
+    return [holder](lua_State* state) {
+      if (holder.empty()) return 0;
+      core::push(state, holder);
+      return 1;
+    };
   });
 }
 
 int set_run_kept(lua_State* L) {
   auto store = check_store(L, "Journal.set_run_kept");
-  std::string id = Args(L, "Journal.set_run_kept").text(2, "run");
+  Args args(L, "Journal.set_run_kept");
+  std::string id = args.text(2, "run");
+  bool kept = args.boolean(3, "kept");
   return start(L, "mark the run as kept", [=]() {
-    store->set_run_kept(id);
+    store->set_run_kept(id, kept);
+    return nothing();
+  });
+}
+
+int commit_run(lua_State* L) {
+  auto store = check_store(L, "Journal.commit_run");
+  std::string id = Args(L, "Journal.commit_run").text(2, "run");
+  return start(L, "commit the run", [=]() {
+    store->commit_run(id);
     return nothing();
   });
 }
@@ -285,103 +302,114 @@ constexpr auto waits = core::Blocking::yes;
 const char* const unusable = "JOURNAL_UNUSABLE";
 
 core::Class journal_class() {
-  return {Journal::lua_name,
-          "The journal of runs.",
-          {
-              {"close", journal_close, "Closes the journal.", {}, {}},
-              {"path", journal_path, "The database file.", {}, {{"path", "string", ""}}, "CLOSED"},
-              {"begin_run",
-               begin_run,
-               "Writes a new run, durably.",
-               {{"run", "table", "id, playbook, playbook_file, playbook_text, parameters (JSON), object."}},
-               {},
-               unusable,
-               waits},
-              {"end_run",
-               end_run,
-               "Ends a run.",
-               {{"run", "string", ""},
-                {"state", "string", "done, failed, interrupted or needs_operator."},
-                {"error?", "string", "JSON of the error."}},
-               {},
-               unusable,
-               waits},
-              {"set_run_object",
-               set_run_object,
-               "Says what the run is about, so that a second run of it is found.",
-               {{"run", "string", ""}, {"object", "string", "A domain's UUID."}},
-               {},
-               unusable,
-               waits},
-              {"set_run_kept",
-               set_run_kept,
-               "Marks a run whose entries were left on purpose.",
-               {{"run", "string", ""}},
-               {},
-               unusable,
-               waits},
-              {"adopt_run",
-               adopt_run,
-               "Takes over a dead run; false when somebody alive has it.",
-               {{"run", "string", ""}},
-               {{"adopted", "boolean", ""}},
-               unusable,
-               waits},
-              {"runs",
-               runs,
-               "The newest runs.",
-               {{"limit?", "integer", "100 without it."}},
-               {{"runs", "table[]", ""}},
-               unusable,
-               waits},
-              {"find_run",
-               find_run,
-               "The run of that id, or of a unique beginning of it.",
-               {{"run", "string", ""}},
-               {{"run", "table?", ""}},
-               "AMBIGUOUS_RUN, JOURNAL_UNUSABLE",
-               waits},
-              {"add_intent",
-               add_intent,
-               "Writes an entry before its effect, durably.",
-               {{"run", "string", ""}, {"entry", "table", "type (lease, undo), kind, label, arguments (JSON)."}},
-               {{"sequence", "integer", ""}},
-               unusable,
-               waits},
-              {"mark_entry",
-               mark_entry,
-               "Marks an entry done, ended or failed.",
-               {{"run", "string", ""},
-                {"sequence", "integer", ""},
-                {"state", "string", "done, ended, failed."},
-                {"result?", "string", "JSON of what the grant gave."},
-                {"error?", "string", ""}},
-               {},
-               unusable,
-               waits},
-              {"entries",
-               entries,
-               "The entries of a run, in order.",
-               {{"run", "string", ""}},
-               {{"entries", "table[]", ""}},
-               unusable,
-               waits},
-              {"add_event",
-               add_event,
-               "Adds to a run's history.",
-               {{"run", "string", ""}, {"type", "string", ""}, {"data", "string", "JSON."}},
-               {},
-               unusable,
-               waits},
-              {"events",
-               events,
-               "The history of a run.",
-               {{"run", "string", ""}},
-               {{"events", "table[]", ""}},
-               unusable,
-               waits},
-          },
-          core::destroy_object<Journal>};
+  return {
+      Journal::lua_name,
+      "The journal of runs.",
+      {
+          {"close", journal_close, "Closes the journal.", {}, {}},
+          {"path", journal_path, "The database file.", {}, {{"path", "string", ""}}, "CLOSED"},
+          {"begin_run",
+           begin_run,
+           "Writes a new run, durably.",
+           {{"run", "table", "id, playbook, playbook_file, playbook_text, parameters (JSON), object."}},
+           {},
+           unusable,
+           waits},
+          {"end_run",
+           end_run,
+           "Ends a run.",
+           {{"run", "string", "The id of a run."},
+            {"state", "string", "done, failed, interrupted, needs_operator, recovered or undone."},
+            {"error?", "string", "JSON of the error."}},
+           {},
+           unusable,
+           waits},
+          {"claim_object",
+           claim_object,
+           "Says what the run is about, unless another run of that object is not finished: then its id is given.",
+           {{"run", "string", "The id of a run."}, {"object", "string", "A domain's UUID."}},
+           {{"holder", "string?", "The other run; nil when the object is this run's now."}},
+           unusable,
+           waits},
+          {"set_run_kept",
+           set_run_kept,
+           "Marks a run whose entries were left on purpose, or takes that back.",
+           {{"run", "string", "The id of a run."}, {"kept", "boolean", "Whether its entries stay for a person."}},
+           {},
+           unusable,
+           waits},
+          {"commit_run",
+           commit_run,
+           "Ends all undo entries of a run at once, durably.",
+           {{"run", "string", "The id of a run."}},
+           {},
+           unusable,
+           waits},
+          {"adopt_run",
+           adopt_run,
+           "Takes over a dead run, or one that needs an operator; false when somebody alive has it or it was finished.",
+           {{"run", "string", "The id of a run."}},
+           {{"adopted", "boolean", ""}},
+           unusable,
+           waits},
+          {"runs",
+           runs,
+           "The newest runs.",
+           {{"limit?", "integer", "100 without it."}},
+           {{"runs", "table[]", ""}},
+           unusable,
+           waits},
+          {"find_run",
+           find_run,
+           "The run of that id, or of a unique beginning of it.",
+           {{"run", "string", "The id of a run."}},
+           {{"run", "table?", "The id of a run."}},
+           "AMBIGUOUS_RUN, JOURNAL_UNUSABLE",
+           waits},
+          {"add_intent",
+           add_intent,
+           "Writes an entry before its effect, durably.",
+           {{"run", "string", "The id of a run."},
+            {"entry", "table", "type (lease, undo), kind, label, arguments (JSON)."}},
+           {{"sequence", "integer", "The number that add_intent gave."}},
+           unusable,
+           waits},
+          {"mark_entry",
+           mark_entry,
+           "Marks an entry done, ended or failed.",
+           {{"run", "string", "The id of a run."},
+            {"sequence", "integer", "The number that add_intent gave."},
+            {"state", "string", "done, ended, failed."},
+            {"result?", "string", "JSON of what the grant gave."},
+            {"error?", "string", "What went wrong, for a person."}},
+           {},
+           unusable,
+           waits},
+          {"entries",
+           entries,
+           "The entries of a run, in order.",
+           {{"run", "string", "The id of a run."}},
+           {{"entries", "table[]", ""}},
+           unusable,
+           waits},
+          {"add_event",
+           add_event,
+           "Adds to a run's history.",
+           {{"run", "string", "The id of a run."},
+            {"type", "string", "step, warning, progress, lease, ended, ..."},
+            {"data", "string", "JSON."}},
+           {},
+           unusable,
+           waits},
+          {"events",
+           events,
+           "The history of a run.",
+           {{"run", "string", "The id of a run."}},
+           {{"events", "table[]", ""}},
+           unusable,
+           waits},
+      },
+      core::destroy_object<Journal>};
 }
 
 }  // namespace

@@ -1,17 +1,14 @@
 #include "bindings/journal/store.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "bindings/journal/checksum.h"
 #include "host/base/error.h"
-#include "host/base/text.h"
 
 namespace drover::journal {
 
@@ -19,19 +16,19 @@ namespace {
 
 constexpr int schema_version = 1;
 constexpr int busy_timeout_ms = 10000;
+constexpr int least_page_bytes = 4096;  // SQLite's default page, and so the least size of a journal
 
 constexpr const char* schema = R"(
 create table runs (
   id text primary key, playbook text not null, playbook_file text not null, playbook_text text not null,
-  parameters text not null, state text not null, error text not null default '', object text not null default '',
-  kept text not null default '', machine_id text not null, boot_id text not null, pid integer not null,
-  pid_started integer not null, started_ms integer not null, ended_ms integer not null default 0
+  parameters text not null, state text not null, error text not null, object text not null, kept text not null,
+  machine_id text not null, boot_id text not null, pid integer not null, pid_started integer not null,
+  started_ms integer not null, ended_ms integer not null, checksum integer not null, entry_count integer not null
 ) strict;
 create table entries (
   run text not null references runs(id), sequence integer not null, type text not null, kind text not null,
-  label text not null, arguments text not null, result text not null default '', state text not null,
-  error text not null default '', created_ms integer not null, updated_ms integer not null,
-  primary key (run, sequence)
+  label text not null, arguments text not null, result text not null, state text not null, error text not null,
+  created_ms integer not null, updated_ms integer not null, checksum integer not null, primary key (run, sequence)
 ) strict;
 create table events (
   run text not null references runs(id), at_ms integer not null, type text not null, data text not null
@@ -40,157 +37,134 @@ create index events_of_run on events(run);
 pragma user_version = 1;
 )";
 
+constexpr const char* run_columns =
+    "id, playbook, playbook_file, playbook_text, parameters, state, error, object, kept, machine_id, boot_id, pid, "
+    "pid_started, started_ms, ended_ms, checksum";
+
 int64_t now_ms() {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-std::string first_line_of(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
+Error damaged(const std::string& path, const std::string& what) {
+  return Error("journal", "JOURNAL_UNUSABLE", "the journal " + path + " is damaged: " + what)
+      .on_object(path)
+      .with_hint("move the file away and look at both hosts by hand: drover will not act on a damaged journal");
 }
 
-// Field 22 of /proc/PID/stat, counted after the last ')' because a program's name may hold spaces; 0 when gone.
-int64_t start_ticks(int64_t pid) {
-  std::string line = first_line_of("/proc/" + std::to_string(pid) + "/stat");
-  size_t end_of_name = line.rfind(')');
-  if (end_of_name == std::string::npos) return 0;
-  std::istringstream fields(line.substr(end_of_name + 1));
-  std::string field;
-  for (int number = 3; fields >> field; ++number) {
-    if (number == 22) return std::stoll(field);
-  }
-  return 0;
+// The fields in the order of the columns; one list for reading, writing and the checksum.
+std::vector<std::string*> texts_of(Run& run) {
+  return {&run.id,    &run.playbook, &run.playbook_file, &run.playbook_text,    &run.parameters,   &run.state,
+          &run.error, &run.object,   &run.kept,          &run.owner.machine_id, &run.owner.boot_id};
+}
+
+std::vector<int64_t*> numbers_of(Run& run) {
+  return {&run.owner.pid, &run.owner.pid_started, &run.started_ms, &run.ended_ms};
+}
+
+int64_t checksum_of(Run run) {
+  Checksum sum;
+  for (const std::string* text : texts_of(run)) sum.add(*text);
+  for (const int64_t* number : numbers_of(run)) sum.add(*number);
+  return sum.value();
+}
+
+std::vector<std::string*> texts_of(Entry& entry) {
+  return {&entry.type, &entry.kind, &entry.label, &entry.arguments, &entry.result, &entry.state, &entry.error};
+}
+
+int64_t checksum_of(const std::string& run, Entry entry) {
+  Checksum sum;
+  sum.add(run).add(entry.sequence);
+  for (const std::string* text : texts_of(entry)) sum.add(*text);
+  return sum.add(entry.created_ms).add(entry.updated_ms).value();
+}
+
+// The journal holds code that root will run to undo: whoever may write it would be root.
+void refuse_unsafe(const std::string& place) {
+  struct stat info {};
+  if (geteuid() != 0 || stat(place.c_str(), &info) != 0) return;
+  if (info.st_uid == 0 && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
+  throw Error("journal", "JOURNAL_UNUSABLE", "others than root may write " + place + ": it is no place for a journal")
+      .on_object(place)
+      .with_hint("chown root " + place + " && chmod go-w " + place + ", or name another folder in DROVER_STATE");
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (folder.empty() || std::filesystem::exists(folder, ignored)) return;
+  std::filesystem::create_directories(folder.parent_path(), ignored);
+  mkdir(folder.c_str(), S_IRWXU);  // a failure shows when SQLite opens the file
 }
 
 }  // namespace
 
-Owner this_process() {
-  Owner owner;
-  owner.machine_id = first_line_of("/etc/machine-id");
-  owner.boot_id = first_line_of("/proc/sys/kernel/random/boot_id");
-  owner.pid = getpid();
-  owner.pid_started = start_ticks(owner.pid);
-  return owner;
-}
-
-bool is_alive(const Owner& owner) {
-  Owner self = this_process();
-  if (owner.boot_id != self.boot_id) return false;
-  return start_ticks(owner.pid) == owner.pid_started && owner.pid_started != 0;
-}
-
-class Store::Statement {
+class Store::Transaction {
  public:
-  Statement(Store& store, const char* sql) : store_(store) {
-    if (sqlite3_prepare_v2(store.database_, sql, -1, &statement_, nullptr) != SQLITE_OK) store.fail("read");
+  explicit Transaction(Store& store) : store_(store) { store.execute("begin immediate"); }
+  ~Transaction() {
+    if (!committed_) sqlite3_exec(store_.database_, "rollback", nullptr, nullptr, nullptr);
   }
-  ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
 
-  Statement& bind(const std::string& text) {
-    sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
-    return *this;
+  void commit() {
+    store_.execute("commit");
+    committed_ = true;
   }
-  Statement& bind(int64_t number) {
-    sqlite3_bind_int64(statement_, ++bound_, number);
-    return *this;
-  }
-  bool next() {
-    int result = sqlite3_step(statement_);
-    if (result == SQLITE_ROW) {
-      column_ = 0;
-      return true;
-    }
-    if (result != SQLITE_DONE) store_.fail("write");
-    return false;
-  }
-  void run() {
-    while (next()) {
-    }
-  }
-  std::string text() {
-    int column = column_++;
-    const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-    return data == nullptr ? "" : std::string(data, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
-  }
-  int64_t number() { return sqlite3_column_int64(statement_, column_++); }
 
  private:
   Store& store_;
-  sqlite3_stmt* statement_ = nullptr;
-  int bound_ = 0;
-  int column_ = 0;
+  bool committed_ = false;
 };
 
 Store::Store(const std::string& path) : path_(path) {
-  std::error_code ignored;
   std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  if (!std::filesystem::exists(folder, ignored)) {
-    std::filesystem::create_directories(folder, ignored);
-    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, ignored);
-  }
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
-  if (sqlite3_open_v2(path.c_str(), &database_, flags, nullptr) != SQLITE_OK) fail("open");
+  make_folder(folder);
+  refuse_unsafe(folder.string());
+  refuse_unsafe(path);
   try {
-    sqlite3_busy_timeout(database_, busy_timeout_ms);
-    execute("pragma journal_mode = wal");
-    execute("pragma synchronous = full");
-    execute("pragma foreign_keys = on");
-    execute("begin immediate");
-    int64_t version = 0;
-    {
-      Statement statement(*this, "pragma user_version");
-      if (statement.next()) version = statement.number();
-    }
-    if (version == 0) execute(schema);
-    execute("commit");
-    if (version > schema_version) {
-      throw Error("journal", "JOURNAL_UNUSABLE", "the journal was written by a newer drover")
-          .on_object(path)
-          .with_hint("use the drover that wrote it, or point DROVER_STATE elsewhere once its runs are recovered");
-    }
-  } catch (const Error&) {
+    open();
+  } catch (...) {  // no Lua is near: the handle must not leak, whatever came
     sqlite3_close_v2(database_);
     throw;
   }
 }
 
-Store::~Store() { sqlite3_close_v2(database_); }
-
-void Store::fail(const std::string& doing) {
-  std::string native = database_ != nullptr ? sqlite3_errmsg(database_) : "no memory";
-  int code = database_ != nullptr ? sqlite3_errcode(database_) : SQLITE_NOMEM;
-  Error error("journal", "JOURNAL_UNUSABLE", "cannot " + doing + " the journal " + path_ + ": " + native);
-  error.on_object(path_).with_native(std::to_string(code) + " " + native);
-  switch (code) {
-    case SQLITE_FULL:
-      error.with_hint("free some space there, and run again: nothing was changed by this step");
-      break;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      error.with_hint("move the file away and look at both hosts by hand: drover will not act on a damaged journal");
-      break;
-    default:
-      error.with_hint("drover acts only when it can write down how to undo it");
-      break;
+void Store::open() {
+  // SQLite takes a file below one page for a new database, and would begin a new journal over a lost one.
+  struct stat info {};
+  if (stat(path_.c_str(), &info) == 0 && info.st_size > 0 && info.st_size < least_page_bytes) {
+    throw damaged(path_, "it is cut off");
   }
-  throw error;
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
+  if (sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) != SQLITE_OK) throw unusable(database_, path_);
+  chmod(path_.c_str(), S_IRUSR | S_IWUSR);
+  sqlite3_busy_timeout(database_, busy_timeout_ms);
+  execute("pragma journal_mode = wal");
+  execute("pragma synchronous = full");
+  execute("pragma foreign_keys = on");
+  Transaction transaction(*this);
+  int64_t version = 0;
+  {
+    Statement statement = prepare("pragma user_version");
+    if (statement.next()) version = statement.number();
+  }
+  if (version > schema_version) {
+    throw Error("journal", "JOURNAL_UNUSABLE", "the journal " + path_ + " was written by a newer drover")
+        .on_object(path_)
+        .with_hint("use the drover that wrote it, or point DROVER_STATE elsewhere once its runs are recovered");
+  }
+  if (version == 0) execute(schema);
+  transaction.commit();
 }
 
+Store::~Store() { sqlite3_close_v2(database_); }
+
+Statement Store::prepare(const char* sql) { return {database_, path_, sql}; }
+
 void Store::execute(const char* sql) {
-  if (sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) == SQLITE_OK) return;
-  Error problem("", "", "");
-  try {
-    fail("use");
-  } catch (const Error& error) {
-    problem = error;
-  }
-  sqlite3_exec(database_, "rollback", nullptr, nullptr, nullptr);
-  throw problem;
+  if (sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) throw unusable(database_, path_);
 }
 
 // In WAL mode, FULL syncs at every commit and NORMAL at checkpoints only.
@@ -200,91 +174,123 @@ void Store::set_durable(bool durable) {
   durable_ = durable;
 }
 
-void Store::begin_run(const Run& run) {
+// ---- runs ----
+
+namespace {
+
+Run read_run(Statement& statement, const std::string& path) {
+  Run run;
+  for (std::string* text : texts_of(run)) *text = statement.text();
+  for (int64_t* number : numbers_of(run)) *number = statement.number();
+  if (statement.number() != checksum_of(run)) throw damaged(path, "the record of run '" + run.id + "'");
+  return run;
+}
+
+}  // namespace
+
+Run Store::load_run(const std::string& id) {
+  std::string sql = std::string("select ") + run_columns + " from runs where id = ?";
+  Statement statement = prepare(sql.c_str());
+  statement.bind(id);
+  if (!statement.next()) throw damaged(path_, "there is no run '" + id + "' in it");
+  return read_run(statement, path_);
+}
+
+void Store::save_run(const Run& changed) {
+  Run run = changed;
+  Statement statement = prepare(
+      "update runs set id = ?, playbook = ?, playbook_file = ?, playbook_text = ?, parameters = ?, state = ?, error = "
+      "?, "
+      "object = ?, kept = ?, machine_id = ?, boot_id = ?, pid = ?, pid_started = ?, started_ms = ?, ended_ms = ?, "
+      "checksum = ? where id = ?");
+  for (const std::string* text : texts_of(run)) statement.bind(*text);
+  for (const int64_t* number : numbers_of(run)) statement.bind(*number);
+  statement.bind(checksum_of(run)).bind(run.id).run();
+  if (sqlite3_changes(database_) != 1) throw damaged(path_, "there is no run '" + run.id + "' in it");
+}
+
+void Store::begin_run(const Run& begun) {
   std::lock_guard lock(mutex_);
   set_durable(true);
-  Statement(*this,
-            "insert into runs (id, playbook, playbook_file, playbook_text, parameters, state, object, machine_id, "
-            "boot_id, pid, pid_started, started_ms) values (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?)")
-      .bind(run.id)
-      .bind(run.playbook)
-      .bind(run.playbook_file)
-      .bind(run.playbook_text)
-      .bind(run.parameters)
-      .bind(run.object)
-      .bind(run.owner.machine_id)
-      .bind(run.owner.boot_id)
-      .bind(run.owner.pid)
-      .bind(run.owner.pid_started)
-      .bind(now_ms())
-      .run();
+  Run run = begun;
+  run.state = "running";
+  run.started_ms = now_ms();
+  std::string sql = std::string("insert into runs (") + run_columns +
+                    ", entry_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)";
+  Statement statement = prepare(sql.c_str());
+  for (const std::string* text : texts_of(run)) statement.bind(*text);
+  for (const int64_t* number : numbers_of(run)) statement.bind(*number);
+  statement.bind(checksum_of(run)).run();
 }
 
 void Store::end_run(const std::string& id, const std::string& state, const std::string& error) {
   std::lock_guard lock(mutex_);
   set_durable(true);
-  Statement(*this, "update runs set state = ?, error = ?, ended_ms = ? where id = ?")
-      .bind(state)
-      .bind(error)
-      .bind(now_ms())
-      .bind(id)
-      .run();
+  Transaction transaction(*this);
+  Run run = load_run(id);
+  run.state = state;
+  run.error = error;
+  run.ended_ms = now_ms();
+  save_run(run);
+  transaction.commit();
 }
 
-void Store::set_run_object(const std::string& id, const std::string& object) {
+std::string Store::claim_object(const std::string& id, const std::string& object) {
   std::lock_guard lock(mutex_);
   set_durable(true);
-  Statement(*this, "update runs set object = ? where id = ?").bind(object).bind(id).run();
+  Transaction transaction(*this);
+  Run run = load_run(id);
+  {
+    Statement others = prepare(
+        "select id from runs where object = ? and id <> ? and (state = 'running' or exists "
+        "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended')) order by started_ms limit "
+        "1");
+    others.bind(object).bind(id);
+    if (others.next()) return others.text();
+  }
+  run.object = object;
+  save_run(run);
+  transaction.commit();
+  return "";
 }
 
-void Store::set_run_kept(const std::string& id) {
+void Store::set_run_kept(const std::string& id, bool kept) {
   std::lock_guard lock(mutex_);
   set_durable(true);
-  Statement(*this, "update runs set kept = '1' where id = ?").bind(id).run();
+  Transaction transaction(*this);
+  Run run = load_run(id);
+  run.kept = kept ? "1" : "";
+  save_run(run);
+  transaction.commit();
 }
 
 bool Store::adopt_run(const std::string& id) {
-  auto run = find_run(id);
-  if (!run || is_alive(run->owner)) return false;
-  Owner self = this_process();
   std::lock_guard lock(mutex_);
   set_durable(true);
-  // Only one of two recoverers sees the dead owner in its update.
-  Statement(*this,
-            "update runs set machine_id = ?, boot_id = ?, pid = ?, pid_started = ? "
-            "where id = ? and pid = ? and pid_started = ? and boot_id = ?")
-      .bind(self.machine_id)
-      .bind(self.boot_id)
-      .bind(self.pid)
-      .bind(self.pid_started)
-      .bind(id)
-      .bind(run->owner.pid)
-      .bind(run->owner.pid_started)
-      .bind(run->owner.boot_id)
-      .run();
-  return sqlite3_changes(database_) == 1;
+  // The transaction lets one of two recoverers see the dead owner, and the other one see the first.
+  Transaction transaction(*this);
+  Run run = load_run(id);
+  Owner self = this_process();
+  bool open = run.state == "running" || run.state == "needs_operator" || run.kept == "1";
+  if (!open || (is_alive(run.owner) && run.owner != self)) return false;
+  run.owner = self;
+  save_run(run);
+  transaction.commit();
+  return true;
 }
 
 std::vector<Run> Store::runs(int limit) {
   std::lock_guard lock(mutex_);
-  Statement statement(*this,
-                      "select id, playbook, playbook_file, playbook_text, parameters, state, error, object, kept, "
-                      "machine_id, boot_id, pid, pid_started, started_ms, ended_ms from runs "
-                      "order by started_ms desc, id limit ?");
+  {
+    // A run whose record is lost would leave its entries to nobody.
+    Statement orphan = prepare("select run from entries where run not in (select id from runs) limit 1");
+    if (orphan.next()) throw damaged(path_, "entries of run '" + orphan.text() + "' have no run");
+  }
+  std::string sql = std::string("select ") + run_columns + " from runs order by started_ms desc, id limit ?";
+  Statement statement = prepare(sql.c_str());
   statement.bind(static_cast<int64_t>(limit));
   std::vector<Run> found;
-  while (statement.next()) {
-    Run run;
-    for (std::string* field :
-         {&run.id, &run.playbook, &run.playbook_file, &run.playbook_text, &run.parameters, &run.state, &run.error,
-          &run.object, &run.kept, &run.owner.machine_id, &run.owner.boot_id}) {
-      *field = statement.text();
-    }
-    for (int64_t* field : {&run.owner.pid, &run.owner.pid_started, &run.started_ms, &run.ended_ms}) {
-      *field = statement.number();
-    }
-    found.push_back(std::move(run));
-  }
+  while (statement.next()) found.push_back(read_run(statement, path_));
   return found;
 }
 
@@ -302,62 +308,116 @@ std::optional<Run> Store::find_run(const std::string& id) {
   return found;
 }
 
-int64_t Store::add_intent(const std::string& run, const Entry& entry) {
+// ---- entries ----
+
+std::vector<Entry> Store::load_entries(const std::string& run) {
+  int64_t expected = 0;
+  {
+    Statement count = prepare("select entry_count from runs where id = ?");
+    count.bind(run);
+    if (count.next()) expected = count.number();
+  }
+  Statement statement = prepare(
+      "select sequence, type, kind, label, arguments, result, state, error, created_ms, updated_ms, checksum "
+      "from entries where run = ? order by sequence");
+  statement.bind(run);
+  std::vector<Entry> found;
+  while (statement.next()) {
+    Entry entry;
+    entry.sequence = statement.number();
+    for (std::string* text : texts_of(entry)) *text = statement.text();
+    entry.created_ms = statement.number();
+    entry.updated_ms = statement.number();
+    if (statement.number() != checksum_of(run, entry)) {
+      throw damaged(path_, "entry " + std::to_string(entry.sequence) + " of run '" + run + "'");
+    }
+    found.push_back(std::move(entry));
+  }
+  if (static_cast<int64_t>(found.size()) != expected || (expected > 0 && found.back().sequence != expected)) {
+    throw damaged(path_, "run '" + run + "' made " + std::to_string(expected) + " entries, and " +
+                             std::to_string(found.size()) + " are there");
+  }
+  return found;
+}
+
+void Store::save_entry(const std::string& run, const Entry& changed) {
+  Entry entry = changed;
+  Statement statement = prepare(
+      "update entries set type = ?, kind = ?, label = ?, arguments = ?, result = ?, state = ?, error = ?, "
+      "updated_ms = ?, checksum = ? where run = ? and sequence = ?");
+  entry.updated_ms = now_ms();
+  for (const std::string* text : texts_of(entry)) statement.bind(*text);
+  statement.bind(entry.updated_ms).bind(checksum_of(run, entry)).bind(run).bind(entry.sequence).run();
+  if (sqlite3_changes(database_) != 1) throw damaged(path_, "there is no such entry of run '" + run + "'");
+}
+
+int64_t Store::add_intent(const std::string& run, const Entry& added) {
   std::lock_guard lock(mutex_);
   set_durable(true);
-  Statement statement(
-      *this,
-      "insert into entries (run, sequence, type, kind, label, arguments, state, created_ms, updated_ms) "
-      "values (?1, (select coalesce(max(sequence), 0) + 1 from entries where run = ?1), ?2, ?3, ?4, ?5, "
-      "'intent', ?6, ?6) returning sequence");
-  statement.bind(run).bind(entry.type).bind(entry.kind).bind(entry.label).bind(entry.arguments).bind(now_ms());
-  int64_t sequence = statement.next() ? statement.number() : 0;
-  statement.run();
-  return sequence;
+  Transaction transaction(*this);
+  Entry entry = added;
+  {
+    Statement count = prepare("update runs set entry_count = entry_count + 1 where id = ? returning entry_count");
+    count.bind(run);
+    if (!count.next()) throw damaged(path_, "there is no run '" + run + "' in it");
+    entry.sequence = count.number();
+  }
+  entry.state = "intent";
+  entry.result.clear();
+  entry.error.clear();
+  entry.created_ms = entry.updated_ms = now_ms();
+  {
+    Statement statement = prepare(
+        "insert into entries (run, sequence, type, kind, label, arguments, result, state, error, created_ms, "
+        "updated_ms, checksum) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    statement.bind(run).bind(entry.sequence);
+    for (const std::string* text : texts_of(entry)) statement.bind(*text);
+    statement.bind(entry.created_ms).bind(entry.updated_ms).bind(checksum_of(run, entry)).run();
+  }
+  transaction.commit();
+  return entry.sequence;
 }
 
 void Store::mark_entry(const std::string& run, int64_t sequence, const std::string& state, const std::string& result,
                        const std::string& error) {
   std::lock_guard lock(mutex_);
   set_durable(false);
-  Statement(*this,
-            "update entries set state = ?, result = case when ? = '' then result else ? end, error = ?, updated_ms = ? "
-            "where run = ? and sequence = ?")
-      .bind(state)
-      .bind(result)
-      .bind(result)
-      .bind(error)
-      .bind(now_ms())
-      .bind(run)
-      .bind(sequence)
-      .run();
+  Transaction transaction(*this);
+  for (Entry& entry : load_entries(run)) {
+    if (entry.sequence != sequence) continue;
+    entry.state = state;
+    if (!result.empty()) entry.result = result;
+    entry.error = error;
+    save_entry(run, entry);
+    transaction.commit();
+    return;
+  }
+  throw damaged(path_, "there is no entry " + std::to_string(sequence) + " of run '" + run + "'");
+}
+
+void Store::commit_run(const std::string& run) {
+  std::lock_guard lock(mutex_);
+  set_durable(true);
+  Transaction transaction(*this);
+  for (Entry& entry : load_entries(run)) {
+    if (entry.type != "undo" || entry.state == "ended") continue;
+    entry.state = "ended";
+    save_entry(run, entry);
+  }
+  transaction.commit();
 }
 
 std::vector<Entry> Store::entries(const std::string& run) {
   std::lock_guard lock(mutex_);
-  Statement statement(*this,
-                      "select sequence, type, kind, label, arguments, result, state, error, created_ms, updated_ms "
-                      "from entries where run = ? order by sequence");
-  statement.bind(run);
-  std::vector<Entry> found;
-  while (statement.next()) {
-    Entry entry;
-    entry.sequence = statement.number();
-    for (std::string* field :
-         {&entry.type, &entry.kind, &entry.label, &entry.arguments, &entry.result, &entry.state, &entry.error}) {
-      *field = statement.text();
-    }
-    entry.created_ms = statement.number();
-    entry.updated_ms = statement.number();
-    found.push_back(std::move(entry));
-  }
-  return found;
+  return load_entries(run);
 }
+
+// ---- events ----
 
 void Store::add_event(const std::string& run, const std::string& type, const std::string& data) {
   std::lock_guard lock(mutex_);
   set_durable(false);
-  Statement(*this, "insert into events (run, at_ms, type, data) values (?, ?, ?, ?)")
+  prepare("insert into events (run, at_ms, type, data) values (?, ?, ?, ?)")
       .bind(run)
       .bind(now_ms())
       .bind(type)
@@ -367,7 +427,7 @@ void Store::add_event(const std::string& run, const std::string& type, const std
 
 std::vector<Event> Store::events(const std::string& run) {
   std::lock_guard lock(mutex_);
-  Statement statement(*this, "select at_ms, type, data from events where run = ? order by rowid");
+  Statement statement = prepare("select at_ms, type, data from events where run = ? order by rowid");
   statement.bind(run);
   std::vector<Event> found;
   while (statement.next()) {

@@ -1,7 +1,12 @@
 // The journal: what runs did, and what they must take back, in an embedded SQLite database.
 //
 // An entry (a lease or an undo) is written as INTENT, durably, before its effect starts; DONE after it. The intent
-// costs one fsync; the later marks cost none, for a mark lost in a power cut is found again by the entry's probe.
+// costs one fsync; the later marks cost none, for a mark lost in a power cut is found again by the entry's probe. A
+// commit costs one, for nothing could find it again.
+//
+// Each row of a run and of an entry carries a checksum, and a run counts its entries: SQLite finds a torn page, not a
+// flipped bit, and a path with a flipped bit would be another file that recovery deletes. Whatever is damaged is
+// JOURNAL_UNUSABLE. Events only inform; they have none.
 // Tested by tests/bindings/journal/store_test.cpp.
 #pragma once
 
@@ -12,21 +17,12 @@
 #include <string>
 #include <vector>
 
+#include "bindings/journal/owner.h"
+#include "bindings/journal/statement.h"
+
 struct sqlite3;
 
 namespace drover::journal {
-
-// The process that a run belongs to. Three facts, because a pid alone is reused.
-struct Owner {
-  std::string machine_id;
-  std::string boot_id;
-  int64_t pid = 0;
-  int64_t pid_started = 0;  // clock ticks after boot, field 22 of /proc/PID/stat
-};
-
-Owner this_process();
-// Whether that process still runs on this machine. False for another machine's owner: ask there.
-bool is_alive(const Owner& owner);
 
 struct Run {
   std::string id;
@@ -34,7 +30,7 @@ struct Run {
   std::string playbook_file;  // where it was read from
   std::string playbook_text;  // so that an edited or deleted file does not matter to recovery
   std::string parameters;     // JSON
-  std::string state;          // running, done, failed, interrupted, needs_operator
+  std::string state;          // running, done, failed, interrupted, needs_operator, recovered, undone
   std::string error;          // JSON, or ""
   std::string object;         // what it is about: the domain's UUID
   std::string kept;           // "1" when --keep-on-failure left its entries for a person
@@ -74,26 +70,35 @@ class Store {
 
   void begin_run(const Run& run);  // durable
   void end_run(const std::string& id, const std::string& state, const std::string& error);
-  void set_run_object(const std::string& id, const std::string& object);
-  void set_run_kept(const std::string& id);
-  // Takes over a dead run, so that two recoverers do not both act. False when somebody alive has it.
+  // Says what the run is about. Gives the id of another run of that object which is not finished, and then writes
+  // nothing; "" when the object is this run's now.
+  std::string claim_object(const std::string& id, const std::string& object);
+  void set_run_kept(const std::string& id, bool kept);
+  // Takes over a run that is dead or that an operator was needed for, so that two recoverers do not both act. False
+  // when somebody alive has it, or when it was finished meanwhile.
   bool adopt_run(const std::string& id);
-  std::vector<Run> runs(int limit);
+  std::vector<Run> runs(int limit);                    // newest first; all with a limit below 0
   std::optional<Run> find_run(const std::string& id);  // a unique beginning of the id will do
 
   int64_t add_intent(const std::string& run, const Entry& entry);  // durable; gives the sequence number
   void mark_entry(const std::string& run, int64_t sequence, const std::string& state, const std::string& result,
                   const std::string& error);
+  void commit_run(const std::string& run);  // ends all undo entries at once, durably
   std::vector<Entry> entries(const std::string& run);
 
   void add_event(const std::string& run, const std::string& type, const std::string& data);
   std::vector<Event> events(const std::string& run);
 
  private:
-  class Statement;
+  class Transaction;
+  Statement prepare(const char* sql);
+  void open();
   void execute(const char* sql);
   void set_durable(bool durable);
-  [[noreturn]] void fail(const std::string& doing);
+  Run load_run(const std::string& id);
+  void save_run(const Run& run);
+  std::vector<Entry> load_entries(const std::string& run);
+  void save_entry(const std::string& run, const Entry& entry);
 
   std::string path_;
   sqlite3* database_ = nullptr;

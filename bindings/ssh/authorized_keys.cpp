@@ -149,7 +149,12 @@ Presence find_line(std::string_view contents, std::string_view blob, std::string
 std::string format_options(const LineOptions& options) {
   std::vector<std::string> parts;
   if (options.restricted) parts.push_back("restrict");
-  if (options.port_forwarding) parts.push_back("port-forwarding");
+  if (options.port_forwarding) {
+    parts.push_back("port-forwarding");
+    // port-forwarding alone would also let the key open listeners on the host (ssh -R). authorized_keys knows no
+    // permitlisten="none" as sshd_config does, so one port that nobody uses is named [sshd(8)].
+    if (options.restricted) parts.push_back("permitlisten=\"localhost:1\"");
+  }
   if (!options.from.empty()) {
     const char* allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/,-_*?!%";
     if (options.from.find_first_not_of(allowed) != std::string::npos) refuse("from", "is no list of addresses");

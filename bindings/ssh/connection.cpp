@@ -200,7 +200,7 @@ void Connection::step_tasks(ssh_session session) {
 
 void Connection::wait_for_events(ssh_session session) {
   auto now = Clock::now();
-  auto until = now + std::chrono::milliseconds(longest_wait_ms);
+  auto until = now + std::chrono::milliseconds(std::min(longest_wait_ms, options_.keepalive_ms));
   std::vector<pollfd> wanted{
       {ssh_get_fd(session),
        static_cast<short>((ssh_get_poll_flags(session) & SSH_WRITE_PENDING) ? POLLIN | POLLOUT : POLLIN), 0},
@@ -223,13 +223,13 @@ void Connection::check_alive(ssh_session session) {
     heard_ = now;
   }
   int64_t quiet_ms = milliseconds(now - heard_);
-  if (quiet_ms >= dead_after_ms) {
+  if (quiet_ms >= options_.dead_after_ms) {
     throw Error("ssh", "CONNECTION_LOST",
                 host_.name + " has not answered for " + std::to_string(quiet_ms / 1000) + " s")
         .on_host(host_.name)
         .with_hint("what ran there may still run: look before doing it again");
   }
-  if (quiet_ms >= keepalive_ms && milliseconds(now - asked_) >= keepalive_ms) {
+  if (quiet_ms >= options_.keepalive_ms && milliseconds(now - asked_) >= options_.keepalive_ms) {
     asked_ = now;
     // A request that was answered meanwhile is only taken note of by the first call [libssh ssh_global_request].
     ssh_send_keepalive(session);

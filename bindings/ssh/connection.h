@@ -42,10 +42,6 @@ class ChannelTask {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  // Three keepalives without an answer, and the peer is dead.
-  static constexpr int64_t keepalive_ms = 4000;
-  static constexpr int64_t dead_after_ms = 12000;
-
   // Starts the thread, which connects and logs in.
   static std::shared_ptr<Connection> start(HostConfig host, ConnectOptions options);
   ~Connection();

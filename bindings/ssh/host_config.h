@@ -35,6 +35,9 @@ struct ConnectOptions {
   std::shared_ptr<Secret> password;
   bool ask_password = false;  // on the terminal, without echo, when nothing else was accepted
   int64_t connect_timeout_ms = 10000;
+  // A quiet peer is asked after keepalive_ms, and dead after dead_after_ms without any packet.
+  int64_t keepalive_ms = 4000;
+  int64_t dead_after_ms = 12000;
 };
 
 struct HostConfig {

@@ -67,8 +67,8 @@ void set_options(ssh_session session, const HostConfig& host, const ConnectOptio
 }
 
 // The reason as the proxy gave it, or libssh's.
-Error handshake_error(const Session& session, const HostConfig& host, const ConnectOptions& options) {
-  std::string native = ssh_get_error(session.get());
+Error handshake_error(const Session& session, const HostConfig& host, const ConnectOptions& options,
+                      const std::string& native) {
   std::string said;
   if (session.proxy) {
     session.proxy->wait(200);
@@ -129,12 +129,18 @@ Session open_session(const HostConfig& host, const ConnectOptions& options, core
   socket_t fd = stream.fd.get();
   set_option(session.get(), SSH_OPTIONS_FD, &fd);
   ssh_set_blocking(session.get(), 0);
+  std::string native;
   int result = drive(session, host, SSH_AGAIN, host.connect_timeout_ms, token, [&] {
     int step = ssh_connect(session.get());
-    stream.fd.release();  // libssh has it, and closes it
+    if (step == SSH_ERROR) native = ssh_get_error(session.get());
+    if (stream.fd.valid()) {
+      // The socket has it now. While it stands in the options too, ssh_disconnect would not close it [libssh client.c].
+      stream.fd.release();
+      ssh_options_set(session.get(), SSH_OPTIONS_FD, nullptr);
+    }
     return step;
   });
-  if (result != SSH_OK) throw handshake_error(session, host, options);
+  if (result != SSH_OK) throw handshake_error(session, host, options, native);
   return session;
 }
 

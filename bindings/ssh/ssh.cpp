@@ -1,6 +1,7 @@
 #include "bindings/ssh/ssh.h"
 
 #include "bindings/core/object.h"
+#include "bindings/ssh/forward.h"
 #include "bindings/ssh/key_pair.h"
 #include "bindings/ssh/ssh_functions.h"
 
@@ -28,7 +29,11 @@ const core::Class& key_pair_class() {
       KeyPair::lua_name,
       "A key pair in memory. The private half can only be written to a file on tmpfs; it is wiped at the end.",
       {
-          {"public_line", key_public_line, "\"ssh-ed25519 AAAA... comment\".", {}, {{"line", "string", ""}}},
+          {"public_line",
+           key_public_line,
+           "\"ssh-ed25519 AAAA... comment\".",
+           {},
+           {{"line", "string", "\"ssh-ed25519 AAAA... comment\"."}}},
           {"fingerprint", key_fingerprint, "\"SHA256:...\".", {}, {{"fingerprint", "string", ""}}},
           {"type", key_type, "\"ssh-ed25519\" or \"ssh-rsa\".", {}, {{"type", "string", ""}}},
           {"tostring", key_tostring, "Its type and fingerprint.", {}, {{"text", "string", ""}}},
@@ -48,6 +53,52 @@ const core::Class& key_pair_class() {
   return definition;
 }
 
+const core::Class& forward_class() {
+  static const core::Class definition{
+      Forward::lua_name,
+      "A listening socket here whose connections come out on a host.",
+      {
+          {"close",
+           forward_close,
+           "Ends it and its connections, and removes the socket's file. Doing it twice is no error.",
+           {},
+           {},
+           "",
+           core::Blocking::yes},
+          {"local_address", forward_local_address, "The path, or 127.0.0.1:PORT.", {}, {{"address", "string", ""}}},
+          {"status",
+           forward_status,
+           "How it is.",
+           {},
+           {{"status", "table", "open, connections (so far), refused (by the host), last_error."}}},
+          {"tostring", forward_tostring, "Its local address.", {}, {{"text", "string", ""}}},
+      },
+      core::destroy_object<Forward>};
+  return definition;
+}
+
+std::vector<core::Function> forward_functions() {
+  return {
+      {"forward_unix",
+       forward_unix,
+       "Forwards a UNIX socket of this machine (mode 0600) to one of the host, through its SSH connection. Without "
+       "local_path the socket has no name: only drover itself can connect, at Forward:local_address().",
+       {{"machine", "host.Machine", "Or a host object; over SSH."}, {"options", "table", "remote_path; local_path."}},
+       {{"forward", "ssh.Forward", ""}},
+       "BAD_ARGUMENT, NOT_SSH, PATH_BUSY, NO_PERMISSION, FAILED, CONNECTION_LOST, CLOSED, CANCELLED",
+       core::Blocking::yes},
+      {"forward_tcp",
+       forward_tcp,
+       "Forwards a port of 127.0.0.1 on this machine to an address as the host sees it.",
+       {{"machine", "host.Machine", "Or a host object; over SSH."},
+        {"options", "table", "local_port (0: a free one), remote_host (127.0.0.1), remote_port."}},
+       {{"forward", "ssh.Forward", ""}},
+       "BAD_ARGUMENT, NOT_SSH, PORT_BUSY, NO_PERMISSION, FAILED, CONNECTION_LOST, CLOSED, CANCELLED",
+       core::Blocking::yes,
+       core::Effect::changes},
+  };
+}
+
 std::vector<core::Function> connection_functions() {
   return {
       {"connect",
@@ -64,7 +115,8 @@ std::vector<core::Function> connection_functions() {
       {"host_key",
        host_key,
        "The host key that a server shows, without logging in.",
-       {{"target", "string", ""}, {"options?", "table", connect_options}},
+       {{"target", "string", "user@name:port, [IPv6]:port, or an alias of ~/.ssh/config."},
+        {"options?", "table", connect_options}},
        {{"key", "table",
          "type, fingerprint_sha256, public_key_line, known_as (its name in known_hosts), known: known, unknown, "
          "changed "
@@ -74,14 +126,15 @@ std::vector<core::Function> connection_functions() {
       {"find_known_host",
        find_known_host,
        "What the known_hosts files say of a host, hashed entries and patterns included.",
-       {{"target", "string", ""}, {"options?", "table", connect_options}},
+       {{"target", "string", "user@name:port, [IPv6]:port, or an alias of ~/.ssh/config."},
+        {"options?", "table", connect_options}},
        {{"entries", "table[]", "type, fingerprint_sha256, public_key_line, file, line_number, revoked."}},
        connect_errors,
        core::Blocking::yes},
       {"add_known_host",
        add_known_host,
        "Adds a host key to known_hosts, hashed when the file is. Another key of the same type is never replaced.",
-       {{"target", "string", ""},
+       {{"target", "string", "user@name:port, [IPv6]:port, or an alias of ~/.ssh/config."},
         {"key_line", "string", "\"ssh-ed25519 AAAA...\"."},
         {"options?", "table", "known_hosts (path), config (path)."}},
        {{"result", "table", "file, line, added (false: it was there)."}},
@@ -139,6 +192,15 @@ std::vector<core::Function> key_functions() {
        file_errors,
        core::Blocking::yes,
        core::Effect::changes},
+      {"foresee_authorize",
+       foresee_authorize,
+       "What authorize would make besides the line, as things are now. Written down before the act, it lets another "
+       "process revoke without a trace.",
+       {{"machine", "host.Machine", "Or a host object."},
+        {"options", "table", "user (who is logged in), file (what sshd is configured to read)."}},
+       {{"foreseen", "table", "user, file, added_newline, made_file, made_directory, added (false)."}},
+       file_errors,
+       core::Blocking::yes},
       {"probe_authorized",
        probe_authorized,
        "Whether a key is in authorized_keys: absent, ours (with this mark), foreign (with other comments only).",
@@ -150,12 +212,12 @@ std::vector<core::Function> key_functions() {
        format_key_line,
        "The line that authorize would write on a host with OpenSSH 9.1 or later.",
        {{"options", "table", "As for authorize."}},
-       {{"line", "string", ""}},
+       {{"line", "string", "\"ssh-ed25519 AAAA... comment\"."}},
        "BAD_ARGUMENT, BAD_KEY"},
       {"parse_key",
        parse_key,
        "What a public key's line says.",
-       {{"line", "string", ""}},
+       {{"line", "string", "\"ssh-ed25519 AAAA... comment\"."}},
        {{"key", "table", "type, fingerprint_sha256, public_key_line (without a comment)."}},
        "BAD_ARGUMENT, BAD_KEY"},
   };
@@ -163,6 +225,7 @@ std::vector<core::Function> key_functions() {
 
 std::vector<core::Function> all_functions() {
   std::vector<core::Function> functions = connection_functions();
+  for (auto& function : forward_functions()) functions.push_back(std::move(function));
   for (auto& function : key_functions()) functions.push_back(std::move(function));
   return functions;
 }
@@ -170,8 +233,10 @@ std::vector<core::Function> all_functions() {
 }  // namespace
 
 const core::Module& module() {
-  static const core::Module definition{
-      "ssh", "Machines over SSH, host keys, key pairs, authorized_keys.", all_functions(), {key_pair_class()}};
+  static const core::Module definition{"ssh",
+                                       "Machines over SSH, host keys, forwarding, key pairs, authorized_keys.",
+                                       all_functions(),
+                                       {forward_class(), key_pair_class()}};
   return definition;
 }
 

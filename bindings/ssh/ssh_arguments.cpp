@@ -3,16 +3,17 @@
 namespace drover::ssh {
 
 std::shared_ptr<core::Machine> check_machine(lua_State* L, int index, const char* function) {
+  std::shared_ptr<core::Machine> machine;
+  core::MachineHandle* handle = nullptr;
   if (lua_istable(L, index)) {
     lua_getfield(L, index, "machine");
-    if (auto* handle = core::test_object<core::MachineHandle>(L, -1)) {
-      auto machine = handle->machine;
-      lua_pop(L, 1);
-      return machine;
-    }
+    handle = core::test_object<core::MachineHandle>(L, -1);
+    if (handle != nullptr) machine = handle->machine;
     lua_pop(L, 1);
   }
-  return core::check_object<core::MachineHandle>(L, index, function, "machine").machine;
+  if (handle == nullptr) machine = core::check_object<core::MachineHandle>(L, index, function, "machine").machine;
+  if (!machine) throw Error("ssh", "CLOSED", std::string(function) + ": the machine was closed");
+  return machine;
 }
 
 std::string required_text(core::Options& options, const char* name, const char* function) {

@@ -1,5 +1,7 @@
 #include "bindings/terminal/terminal.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -7,6 +9,8 @@
 #include <cstdio>
 
 #include "bindings/core/args.h"
+#include "bindings/core/operation.h"
+#include "host/base/unique_fd.h"
 
 namespace drover::terminal {
 
@@ -43,6 +47,45 @@ int write_now(lua_State* L) {
   return 1;
 }
 
+// One line of the person at the terminal, whatever standard input is. Looks up now and then for a cancel.
+std::string read_answer(int fd, core::CancelToken& token) {
+  constexpr int look_up_ms = 50;
+  constexpr size_t longest_answer = 4096;
+  std::string answer;
+  while (answer.size() < longest_answer) {
+    token.throw_if_cancelled("terminal.ask");
+    pollfd wanted{fd, POLLIN, 0};
+    if (poll(&wanted, 1, look_up_ms) <= 0) continue;
+    char letter = 0;
+    ssize_t count = read(fd, &letter, 1);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0 || letter == '\n') break;
+    answer += letter;
+  }
+  return answer;
+}
+
+int ask(lua_State* L) {
+  std::string question = Args(L, "terminal.ask").text(1, "question");
+  return core::start_work(
+      L, "a question on the terminal",
+      [question](core::CancelToken& token) -> core::Push {
+        UniqueFd terminal(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+        if (!terminal.valid()) {
+          throw Error("terminal", "NO_TERMINAL", "there is no terminal to ask on");
+        }
+        if (::write(terminal.get(), question.data(), question.size()) < 0) {
+          throw Error("terminal", "NO_TERMINAL", "the terminal is gone");
+        }
+        std::string answer = read_answer(terminal.get(), token);
+        return [answer](lua_State* state) {
+          core::push(state, answer);
+          return 1;
+        };
+      },
+      core::OnCancel::wait);
+}
+
 }  // namespace
 
 const core::Module& module() {
@@ -60,9 +103,16 @@ const core::Module& module() {
           {"write",
            write_now,
            "Writes to standard output at once.",
-           {{"text", "string", ""}},
+           {{"text", "string", "Bytes, as they are."}},
            {{"written", "boolean", "False when the screen is gone."}},
            "BAD_ARGUMENT"},
+          {"ask",
+           ask,
+           "Asks the person at the terminal for one line, whatever standard input is.",
+           {{"question", "string", "Shown as it is."}},
+           {{"answer", "string", "Without its line end; \"\" when the terminal was closed."}},
+           "NO_TERMINAL, CANCELLED, BAD_ARGUMENT",
+           core::Blocking::yes},
       },
       {}};
   return definition;

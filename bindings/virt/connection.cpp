@@ -26,6 +26,7 @@ int connect(lua_State* L) {
   request.uri = args.text(1, "uri");
   Options options(L, 2, "virt.connect");
   request.readonly = options.flag("readonly");
+  request.host = options.text("host").value_or("");
   constexpr int64_t longest_interval_s = 3600;
   request.keepalive_interval_s =
       static_cast<int>(options.integer("keepalive_interval_s", 0, longest_interval_s).value_or(5));
@@ -74,7 +75,8 @@ std::vector<core::Function> connection_functions() {
        "of host keys or certificates is refused.",
        {{"uri", "string", "libvirt URI."},
         {"options?", "table",
-         "readonly: boolean. keepalive_interval_s: seconds between probes of the other side, default 5, 0 for none. "
+         "readonly: boolean. host: how errors name it, that of the URI without it. keepalive_interval_s: seconds "
+         "between probes of the other side, default 5, 0 for none. "
          "keepalive_count: probes without an answer after which the connection is lost, default 5."}},
        {{"connection", "virt.Connection", ""}},
        "NO_CONNECTION, AUTH_FAILED, HOST_KEY_CHANGED, HOST_KEY_UNKNOWN, UNKNOWN_HOST, TLS_FAILED, NO_HELPER, "

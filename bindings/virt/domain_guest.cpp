@@ -263,7 +263,7 @@ std::vector<core::Function> domain_guest_methods() {
        hostname,
        "The guest's host name.",
        {{"options?", "table", "source: agent, lease, any (default)."}},
-       {{"name", "string", ""}},
+       {{"name", "string", "Its name."}},
        std::string("NO_HOSTNAME, ") + errors,
        Blocking::yes},
       {"time_ms",

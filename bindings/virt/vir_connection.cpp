@@ -62,7 +62,7 @@ std::string checked_uri(const std::string& uri) {
 VirConnection::VirConnection(VirRef<virConnectPtr> connection, const OpenRequest& request)
     : connection_(std::move(connection)),
       uri_(request.uri),
-      host_(host_of_uri(request.uri)),
+      host_(request.host.empty() ? host_of_uri(request.uri) : request.host),
       in_process_(is_in_process_uri(request.uri)) {}
 
 ConnectionPtr VirConnection::open(const OpenRequest& request) {
@@ -74,7 +74,8 @@ ConnectionPtr VirConnection::open(const OpenRequest& request) {
   unsigned flags = request.readonly ? VIR_CONNECT_RO : 0;
   // No auth callbacks: libvirt then fails instead of asking on standard input.
   VirRef<virConnectPtr> connection(virConnectOpenAuth(uri.c_str(), nullptr, flags));
-  if (!connection) throw last_error("connect to " + request.uri, host_of_uri(uri), request.uri);
+  if (!connection)
+    throw last_error("connect to " + request.uri, request.host.empty() ? host_of_uri(uri) : request.host, request.uri);
   ConnectionPtr made(new VirConnection(std::move(connection), request));
   if (in_process) return made;
 

@@ -59,6 +59,7 @@ class LossWatch {
 
 struct OpenRequest {
   std::string uri;
+  std::string host;  // how errors name it; that of the URI without it
   bool readonly = false;
   int keepalive_interval_s = 5;  // 0: no keepalive
   int keepalive_count = 5;

@@ -209,7 +209,7 @@ std::vector<core::Function> query_functions() {
       {"set_value",
        set_value,
        "Sets the first match, an attribute or the text of an element; it must be there.",
-       {xpath, {"text", "string", ""}, variables},
+       {xpath, {"text", "string", "The new value."}, variables},
        {{"node", "xml.Node", "This element."}},
        errors + ", NO_NODE"},
       {"remove_all",

@@ -79,7 +79,7 @@ const core::Module& module() {
              "The root element of an XML text of at most 16 MiB in UTF-8. Document type declarations are refused, so "
              "there is no entity to expand and no file to read. Comments are kept, white space between elements is "
              "not.",
-             {{"text", "string", ""}},
+             {{"text", "string", "An XML document."}},
              {{"root", "xml.Node", ""}},
              "BAD_ARGUMENT, BAD_XML"},
             {"build",
@@ -87,7 +87,7 @@ const core::Module& module() {
              "An element made of a table: xml.build{\"disk\", type = \"file\", {\"source\", file = path}, {\"target\", "
              "dev = \"vda\"}}. First the name; named fields are attributes; further items are elements (tables or "
              "nodes) and texts in order. Strings and integers are values; false is left out.",
-             {{"element", "table", ""}},
+             {{"element", "table", "The table described above."}},
              {{"root", "xml.Node", "The root of a document of its own."}},
              "BAD_ARGUMENT, BAD_NAME, BAD_TEXT"},
             {"diff",
@@ -95,7 +95,7 @@ const core::Module& module() {
              "What differs: a list of {path, kind, old, new} with the kinds added, removed and changed; empty when "
              "nothing does. The order of attributes, white space and comments do not count; disks, interfaces and all "
              "else that has a name among its siblings are paired by it.",
-             {{"old", "xml.Node|string", ""}, {"new", "xml.Node|string", ""}},
+             {{"old", "xml.Node|string", "The XML before."}, {"new", "xml.Node|string", "The XML after."}},
              {{"changes", "table", ""}},
              "BAD_ARGUMENT, BAD_XML"},
             {"format_diff",

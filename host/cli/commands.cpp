@@ -73,6 +73,16 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
   recover->add_option("run", first_, "Only this run")->type_name("RUN");
   recover->callback([this] { dispatch_("recover", Json{{"run", first_}}); });
 
+  CLI::App* undo = add("undo", "Take back what a run kept on purpose (run --keep-on-failure)");
+  undo->add_option("run", first_, "Run id")->required()->type_name("RUN");
+  undo->callback([this] { dispatch_("undo", Json{{"run", first_}}); });
+
+  CLI::App* reconcile = add("reconcile", "Ask two hosts who has a domain, and put right what the answers prove");
+  reconcile->add_option("domain", first_, "Name or UUID")->required()->type_name("DOMAIN");
+  reconcile->add_option("--hosts", second_, "Source and destination: a,b")->required()->type_name("A,B");
+  reconcile->add_flag("--act", act_, "Do what the table says; without it, only say so");
+  reconcile->callback([this] { dispatch_("reconcile", Json{{"domain", first_}, {"hosts", second_}, {"act", act_}}); });
+
   CLI::App* test = add("test", "Run Lua test files, with stdlib's test module");
   test->add_option("files", rest_, "Test files")->required()->type_name("FILE");
   test->add_option("--filter", second_, "Only the cases whose name contains this")->type_name("TEXT");

@@ -26,6 +26,7 @@ class Commands {
   std::vector<std::string> rest_;
   std::string from_;
   bool html_ = false;
+  bool act_ = false;
 };
 
 }  // namespace drover

@@ -28,6 +28,28 @@ std::vector<std::string> command_names(const CLI::App& app) {
   return names;
 }
 
+// What completion offers, from the same declarations that parsing and --help use.
+Json describe_options(const CLI::App& app) {
+  Json options = Json::array();
+  for (const CLI::Option* option : app.get_options()) {
+    Json names = Json::array();
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+    bool takes_value = option->get_type_size() > 0;
+    options.push_back({{"names", names}, {"value", takes_value ? option->get_type_name() : ""}});
+  }
+  return options;
+}
+
+Json describe(const CLI::App& app) {
+  Json commands = Json::object();
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_group().empty()) continue;  // not for people
+    commands[command->get_name()] = {{"summary", command->get_description()}, {"options", describe_options(*command)}};
+  }
+  return {{"options", describe_options(app)}, {"commands", commands}};
+}
+
 // The index of the first word that is no option, from `index` on.
 size_t skip_options(const std::vector<std::string>& arguments, size_t index) {
   while (index < arguments.size() && !arguments[index].empty() && arguments[index][0] == '-') {
@@ -48,6 +70,24 @@ std::vector<std::string> take_passed_on(std::vector<std::string>& arguments) {
   std::vector<std::string> rest(first, arguments.end());
   arguments.erase(first, arguments.end());
   return rest;
+}
+
+// The options that a command takes, its own and those of all.
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  std::vector<const CLI::App*> levels{&app};
+  for (const CLI::App* command : app.get_subcommands()) levels.push_back(command);
+  for (const CLI::App* level : levels) {
+    for (const CLI::Option* option : level->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  }
+  return names;
+}
+
+std::string help_hint(const CLI::App& app) {
+  std::vector<CLI::App*> asked = app.get_subcommands();
+  return "see drover " + (asked.empty() ? "" : asked[0]->get_name() + " ") + "--help";
 }
 
 int usage_error(const std::string& message, const std::string& hint) {
@@ -77,6 +117,7 @@ int run_program(int argc, char** argv) {
     request["playbooks"] = options.playbooks;
     request["json"] = options.json;
     request["verbose"] = options.verbose;
+    if (command == "complete") request["program"] = describe(app);
     Session session(options);
     code = session.run_command(command, request);
     // Not an ordinary return: a worker may still be inside a call that nobody can stop, and the state holds objects
@@ -92,8 +133,8 @@ int run_program(int argc, char** argv) {
   }
   std::vector<std::string> names = command_names(app);
   if (first_word < arguments.size() && std::find(names.begin(), names.end(), arguments[first_word]) == names.end()) {
-    return usage_error("there is no command '" + arguments[first_word] + "'",
-                       did_you_mean(arguments[first_word], names));
+    std::string hint = did_you_mean(arguments[first_word], names);
+    return usage_error("there is no command '" + arguments[first_word] + "'", hint.empty() ? help_hint(app) : hint);
   }
   if (arguments.empty()) {
     std::fputs(app.help().c_str(), stdout);
@@ -105,13 +146,19 @@ int run_program(int argc, char** argv) {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
     CLI::App* asked = app.get_subcommands().empty() ? &app : app.get_subcommands()[0];
+    if (asked != &app) asked->name("drover " + asked->get_name());  // as a person types it
     std::fputs(asked->help().c_str(), stdout);
     return exit_done;
   } catch (const CLI::CallForVersion& version_text) {
     std::printf("%s\n", version_text.what());
     return exit_done;
+  } catch (const CLI::ExtrasError& error) {
+    std::vector<std::string> unread = app.remaining(true);
+    std::string hint = unread.empty() ? "" : did_you_mean(unread[0], option_names(app));
+    return usage_error(unread.empty() ? error.what() : "'" + unread[0] + "' means nothing here",
+                       hint.empty() ? help_hint(app) : hint);
   } catch (const CLI::ParseError& error) {
-    return usage_error(error.what(), "see drover --help");
+    return usage_error(error.what(), help_hint(app));
   } catch (const Error& error) {  // before any Lua runs: a broken installation, no memory
     std::fprintf(stderr, "drover: %s\n", error.what());
     return exit_failed;

@@ -130,10 +130,26 @@ void interrupt_hook(lua_State* L, lua_Debug*) {
   if (stops) core::raise_error(L, cancelled_error("interrupted"));
 }
 
+// Sets owner (the module, or the class of a method) and is_method in the table on top of the stack.
+void push_owner(lua_State* L, const core::Function* function) {
+  auto holds = [function](const std::vector<core::Function>& functions) {
+    return !functions.empty() && function >= &functions.front() && function <= &functions.back();
+  };
+  for (const core::Module* module : core::all_modules()) {
+    if (holds(module->functions)) core::set_field(L, "owner", module->name);
+    for (const core::Class& type : module->classes) {
+      if (!holds(type.methods)) continue;
+      core::set_field(L, "owner", type.name);
+      core::set_field(L, "is_method", true);
+    }
+  }
+}
+
 int help_documentation(lua_State* L) {
   const core::Function* function = core::find_documentation(L, 1);
   if (function == nullptr) return 0;
   lua_newtable(L);
+  push_owner(L, function);
   core::set_field(L, "name", function->name);
   core::set_field(L, "doc", function->doc);
   core::set_field(L, "errors", function->errors);

@@ -1,16 +1,24 @@
 -- drover eval 'CODE' args...: runs Lua code and prints what it returns, one value a line.
 local core = require "drover.core"
+local display = require "display"
+
+-- An expression is code too: `drover eval '1 + 1'`.
+local function load(code)
+  local ok, chunk = core.pcall(core.load_source, "return " .. code, "=eval")
+  if ok then return chunk end
+  local problem
+  ok, problem = core.pcall(core.load_source, code, "=eval")
+  if ok then return problem end
+  problem.exit_code = 2  -- nothing was tried
+  error(problem, 0)
+end
 
 return function(request)
-  -- An expression is code too: `drover eval '1 + 1'`.
-  local ok, chunk = core.pcall(core.load_source, "return " .. request.code, "=eval")
-  if not ok then chunk = core.load_source(request.code, "=eval") end
-  local results = table.pack(chunk(table.unpack(request.arguments)))
-  for index = 1, results.n do
-    if request.json then
-      print(json.encode(results[index]))
-    else
-      print(require("display").value(results[index]))
+  local chunk = load(request.code)
+  core.closing(function()
+    local results = table.pack(chunk(table.unpack(request.arguments)))
+    for index = 1, results.n do
+      print(request.json and json.encode(results[index]) or display.value(results[index]))
     end
-  end
+  end)
 end

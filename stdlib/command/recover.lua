@@ -3,25 +3,32 @@ local journal = require "journal"
 local recovery = require "recovery"
 local screen = require "screen"
 
+-- The one run that was asked for; raises when there is nothing to recover of it.
+local function asked_for(store, id)
+  local one = store:find_run(id)
+  if not one then
+    errors.raise { domain = "usage", code = "NO_RUN", where = false, message = "there is no run " .. id,
+      hint = "'drover runs' lists them" }
+  end
+  if one.alive then
+    errors.raise { code = "RUN_ALIVE", where = false, object = one.id,
+      message = one.here and ("run %s is at work (process %d)"):format(one.id, one.pid)
+        or ("run %s belongs to another machine"):format(one.id),
+      hint = one.here and ("kill -INT %d stops it, and it undoes what it did"):format(one.pid)
+        or "recover it there" }
+  end
+  if one.kept then
+    errors.raise { domain = "usage", code = "RUN_KEPT", where = false, object = one.id,
+      message = ("run %s was kept on purpose"):format(one.id), hint = "take it back with: drover undo " .. one.id }
+  end
+  return (recovery.is_dead(one) or one.state == "needs_operator") and { one } or {}
+end
+
 return function(request)
   local view = screen.new(request.json and "json" or nil)
-  local store = journal.open()
-  local problems, count = {}, 0
-  for _, dead in ipairs(recovery.unfinished(store)) do
-    local wanted = request.run == "" or dead.id:sub(1, #request.run) == request.run
-    if wanted and (dead.state ~= "running" or store:adopt_run(dead.id)) then
-      count = count + 1
-      view:title("recovering run " .. dead.id, dead.playbook)
-      for _, problem in ipairs(recovery.finish(store, dead, view)) do problems[#problems + 1] = problem end
-    end
-  end
-  if request.run ~= "" and count == 0 then
-    local known = store:find_run(request.run)
-    if not known then
-      errors.raise { domain = "usage", code = "NO_RUN", where = false, message = "there is no run " .. request.run,
-        hint = "'drover runs' lists them" }
-    end
-  end
+  local store <close> = journal.open()
+  local list = request.run ~= "" and asked_for(store, request.run) or request.run == "" and recovery.unfinished(store)
+  local count, problems = recovery.finish_each(store, list or {}, view)
   view:summary(#problems == 0 and ("%d run(s) recovered, nothing is left."):format(count)
     or ("%d thing(s) need an operator, see above."):format(#problems), {}, #problems == 0 and "good" or "bad")
   return #problems == 0 and 0 or 3

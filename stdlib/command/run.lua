@@ -16,9 +16,12 @@ local function split(request)
     local word = request.rest[index]
     if own_flags[word] then
       options[own_flags[word]] = true
-    elseif word == "--playbooks" then
-      index = index + 1
-      options.playbooks = request.rest[index]
+    elseif word == "--playbooks" or word:find("^%-%-playbooks=") then
+      if word == "--playbooks" then index = index + 1 end
+      options.playbooks = word:match("=(.*)$") or request.rest[index]
+      if not options.playbooks then
+        errors.raise { domain = "usage", code = "MISSING_VALUE", where = false, message = "--playbooks needs a folder" }
+      end
     else
       words[#words + 1] = word
     end
@@ -31,7 +34,7 @@ local function show_plan(plan, options)
   if options.json then
     print(json.encode(plan:data()))
   else
-    print(table.concat(plan:text(), "\n"))
+    print(table.concat(plan:text(terminal.width()), "\n"))
   end
 end
 

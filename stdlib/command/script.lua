@@ -1,13 +1,25 @@
--- drover FILE.lua args...: runs a Lua file with its arguments in ... and in `arg`.
+-- drover FILE.lua args...: runs a Lua file with its arguments in ... and in `arg`. Connections that it leaves open are
+-- closed; an integer that it returns is the exit code.
 local core = require "drover.core"
 
-return function(request)
-  local file <close>, problem = io.open(request.file, "rb")
-  if not file then
-    errors.raise { domain = "usage", code = "NO_FILE", message = "cannot read " .. tostring(problem), where = false }
+local function read(path)
+  local file, problem = io.open(path, "rb")
+  local text
+  if file then
+    text, problem = file:read("a")
+    file:close()
   end
-  local chunk = core.load_source(file:read("a"), "@" .. request.file)
+  if text then return text end
+  errors.raise { domain = "usage", code = "NO_FILE", message = "cannot read " .. tostring(problem), where = false }
+end
+
+return function(request)
+  local ok, chunk = core.pcall(core.load_source, read(request.file), "@" .. request.file)
+  if not ok then
+    chunk.exit_code = 2  -- nothing was tried
+    error(chunk, 0)
+  end
   arg = { [0] = request.file, table.unpack(request.rest) }
-  local code = chunk(table.unpack(request.rest))
+  local code = core.closing(chunk, table.unpack(request.rest))
   return math.type(code) == "integer" and code or 0
 end

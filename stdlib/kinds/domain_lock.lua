@@ -4,26 +4,32 @@ local lease = require "lease"
 local errors = require "errors"
 local script = require "script"
 
--- noclobber is O_EXCL: of two runs that try at once, one gets it. The folder may be removed by the other's end.
+-- Of two runs that try at once, link(2) lets one have it, and nobody sees a lock without its holder's name. The folder
+-- may be removed by another run's end meanwhile.
 local take = [[
 umask 077
+new="/run/drover/lock/.$2.$$"
 for try in 1 2 3 4 5; do
-  mkdir -p /run/drover/lock
-  if (set -C; printf %s "$2" > "/run/drover/lock/$1") 2>/dev/null; then exit 0; fi
+  mkdir -p /run/drover/lock && printf %s "$2" > "$new" || { rm -f "$new"; continue; }
+  if ln "$new" "/run/drover/lock/$1" 2>/dev/null; then rm -f "$new"; exit 0; fi
+  rm -f "$new"
   [ -e "/run/drover/lock/$1" ] && { cat "/run/drover/lock/$1"; exit 3; }
 done
 exit 1]]
 
-local give_back = [[
-[ "$(cat "/run/drover/lock/$1" 2>/dev/null)" = "$2" ] && rm -f "/run/drover/lock/$1"
+local give_back = [==[
+f="/run/drover/lock/$1"
+[ "$(cat "$f" 2>/dev/null)" = "$2" ] && rm -f "$f"
+rm -f "/run/drover/lock/.$2".*
 rmdir /run/drover/lock /run/drover 2>/dev/null
-exit 0]]
+[ "$(cat "$f" 2>/dev/null)" != "$2" ]]==]
 
 local look = [[cat "/run/drover/lock/$1" 2>/dev/null; exit 0]]
 
 return lease.kind {
   name = "domain-lock",
   verified_by_grant = true,
+  named_by_run = true,
   describe = function(a)
     return { host = a.host, text = "lock the domain for this run", lines = { "/run/drover/lock/" .. a.uuid } }
   end,

@@ -3,7 +3,8 @@
 local lease = require "lease"
 
 local function rule(a)
-  return { from = a.from, ports = a.ports, protocol = a.protocol or "tcp", timeout_s = a.timeout_s, mark = a.mark }
+  return { from = a.from, ports = { a.ports.first, a.ports.last }, protocol = a.protocol or "tcp",
+    timeout_s = a.timeout_s, mark = a.mark }
 end
 
 -- The arguments, and what the firewall answered when it opened: which rule, where, whether it was there already.
@@ -16,9 +17,11 @@ end
 return lease.kind {
   name = "firewall-opening",
   verified_by_grant = true,
-  describe = function(a)
-    return { host = a.host, text = ("open %d-%d/tcp for %s, for %d s"):format(a.ports.first, a.ports.last, a.from,
-      a.timeout_s) }
+  describe = function(a, env)
+    local text = ("open %d-%d/tcp for %s, for %d s"):format(a.ports.first, a.ports.last, a.from, a.timeout_s)
+    -- The plan shows the very commands; that takes a look at the host's firewall.
+    local lines = env and env.planning and env:host(a.host).firewall:describe(rule(a)) or nil
+    return { host = a.host, text = text, lines = lines }
   end,
   probe = function(a, env, result)
     if result and (result.already or result.backend == "none") then return "absent" end  -- not ours to close

@@ -7,6 +7,8 @@ local function folder(a) return "/run/drover/" .. a.run .. "/private" end
 
 return lease.kind {
   name = "private-key",
+  verified_by_grant = true,
+  named_by_run = true,
   describe = function(a)
     return { host = a.host, text = "put the run's private key into " .. folder(a) .. " (mode 600, tmpfs)" }
   end,
@@ -22,6 +24,6 @@ return lease.kind {
     return { path = folder(a) .. "/key", known_hosts = folder(a) .. "/known_hosts" }
   end,
   revoke = function(a, env)
-    script.run(env:host(a.host), [[rm -f "$1/key" "$1/known_hosts"]], { folder(a) })
+    script.run(env:host(a.host), [==[rm -f "$1/key" "$1/known_hosts" && [ ! -e "$1/key" ]]==], { folder(a) })
   end,
 }

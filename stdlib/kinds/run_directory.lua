@@ -26,6 +26,7 @@ rmdir /run/drover 2>/dev/null
 return lease.kind {
   name = "run-directory",
   verified_by_grant = true,
+  named_by_run = true,
   describe = function(a) return { host = a.host, text = "make /run/drover/" .. a.run .. " (tmpfs, for this run)" } end,
   planned = function(a) return { path = "/run/drover/" .. a.run } end,
   probe = function(a, env)

@@ -1,7 +1,6 @@
 -- Lease "tunnel": an ssh process on one host that forwards UNIX sockets to another, under the run's key.
 -- It ends by itself at its time limit. Arguments: host, run, address, port, user, sockets (list of { here, there }),
--- limit_s.
-local async = require "async"
+-- limit_s, existing (true: with the key and the known hosts that the host's user has, instead of the run's).
 local errors = require "errors"
 local lease = require "lease"
 local script = require "script"
@@ -9,15 +8,22 @@ local script = require "script"
 local function folder(a) return "/run/drover/" .. a.run end
 local function control(a) return folder(a) .. "/private/control" end
 
--- Its own configuration is /dev/null: a site's ~/.ssh/config must not add to what the plan showed.
+-- The run's key, and nothing of ~/.ssh: a site's configuration must not add to what the plan showed.
+local function own_access(a)
+  return { "-F", "/dev/null", "-i", folder(a) .. "/private/key", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none",
+    "-o", "UserKnownHostsFile=" .. folder(a) .. "/private/known_hosts", "-o", "GlobalKnownHostsFile=/dev/null" }
+end
+
 local function argv(a)
-  local words = { "timeout", "--signal=TERM", "--kill-after=5", tostring(a.limit_s),
-    "ssh", "-F", "/dev/null", "-N", "-T", "-M", "-S", control(a), "-i", folder(a) .. "/private/key",
-    "-p", tostring(a.port), "-l", a.user }
-  for _, option in ipairs { "IdentitiesOnly=yes", "IdentityAgent=none", "BatchMode=yes", "StrictHostKeyChecking=yes",
-    "UserKnownHostsFile=" .. folder(a) .. "/private/known_hosts", "GlobalKnownHostsFile=/dev/null",
-    "UpdateHostKeys=no", "ExitOnForwardFailure=yes", "StreamLocalBindUnlink=yes", "StreamLocalBindMask=0177",
-    "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3" } do
+  local words = { "timeout", "--signal=TERM", "--kill-after=5", tostring(a.limit_s), "ssh" }
+  local access = a.existing and {} or own_access(a)
+  table.move(access, 1, #access, #words + 1, words)
+  local always = { "-N", "-T", "-M", "-S", control(a), "-p", tostring(a.port), "-l", a.user }
+  table.move(always, 1, #always, #words + 1, words)
+  -- Host keys: known and equal, or stop. ControlPersist would leave ssh's master behind a "timeout" that ended.
+  for _, option in ipairs { "BatchMode=yes", "StrictHostKeyChecking=yes", "UpdateHostKeys=no", "ControlPersist=no",
+    "ExitOnForwardFailure=yes", "StreamLocalBindUnlink=yes", "StreamLocalBindMask=0177", "ConnectTimeout=10",
+    "ServerAliveInterval=5", "ServerAliveCountMax=3" } do
     words[#words + 1] = "-o"
     words[#words + 1] = option
   end
@@ -29,21 +35,47 @@ local function argv(a)
   return words
 end
 
-local start = [[log=$1; shift; umask 077; exec setsid -f "$@" </dev/null >/dev/null 2>"$log"]]
+-- ssh makes its control socket after it logged in and after it listens on every forwarded socket [OpenSSH clientloop.c
+-- and ssh.c, ssh_session2]: the socket is the sign that all is up. Its last words are in the log when it is gone.
+local start = [[
+log=$1 control=$2
+shift 2
+umask 077
+setsid -f "$@" </dev/null >/dev/null 2>"$log"
+tries=0
+while [ $tries -lt 300 ]; do
+  [ -S "$control" ] && exit 0
+  # The process may not be there yet in the first second; when it has said something and is gone, it is over.
+  if [ -s "$log" ] || [ $tries -gt 20 ]; then pgrep -f -- "^timeout .* -S $control " >/dev/null || break; fi
+  tries=$((tries + 1))
+  sleep 0.05
+done
+[ -S "$control" ] && exit 0
+cat "$log" >&2
+exit 1]]
+
 local check = [[
-ssh -F /dev/null -S "$1" -O check drover 2>/dev/null && echo up && exit 0
+timeout 5 ssh -F /dev/null -S "$1" -O check drover 2>/dev/null && echo up && exit 0
 [ -S "$1" ] && echo dead || echo no]]
+
+-- An ssh that was stopped (SIGSTOP) answers nothing and dies of KILL alone.
 local stop = [[
-ssh -F /dev/null -S "$1" -O exit drover 2>/dev/null
-for try in 1 2 3 4 5 6 7 8 9 10; do [ -S "$1" ] || break; sleep 0.1; done
-rm -f "$1"]]
-local is_running = [[pgrep -f -- "-S $1 " >/dev/null && echo yes || echo no]]
+timeout 5 ssh -F /dev/null -S "$1" -O exit drover 2>/dev/null
+tries=0
+while pgrep -f -- "^timeout .* -S $1 " >/dev/null && [ $tries -lt 50 ]; do
+  tries=$((tries + 1))
+  sleep 0.05
+done
+pkill -KILL -f -- "^(timeout|ssh) .* -S $1 "
+rm -f "$1"
+exit 0]]
 
 local function state(a, env) return script.read(env:host(a.host), check, { control(a) }).output:match("%a+") end
 
 return lease.kind {
   name = "tunnel",
   verified_by_grant = true,
+  named_by_run = true,
   describe = function(a)
     local lines = { table.concat(argv(a), " ") }
     local text = ("forward %d socket(s) to %s over ssh"):format(#a.sockets, a.address)
@@ -57,20 +89,13 @@ return lease.kind {
   grant = function(a, env)
     local one = env:host(a.host)
     local log = folder(a) .. "/private/ssh.log"
-    script.run(one, start, { log, table.unpack(argv(a)) })
-    local up = async.poll("15s", 30, function()
-      local now = state(a, env)
-      if now == "up" then return "up" end
-      -- timeout and ssh are both gone when the log has their last words.
-      local running = script.read(one, is_running, { control(a) }).output
-      return running:find("no") and "ended" or nil
-    end)
-    if up == "up" then return { control = control(a) } end
-    local said = script.read(one, [[cat "$1" 2>/dev/null]], { log }, { check = false }).output
-    errors.raise { code = "TUNNEL_FAILED", host = a.host, where = false, native = said,
+    local started = script.run(one, start, { log, control(a), table.unpack(argv(a)) }, { check = false })
+    if started.exit_code == 0 then return { control = control(a) } end
+    errors.raise { code = "TUNNEL_FAILED", host = a.host, where = false, native = started.errors,
       message = ("no ssh connection from here to %s: %s"):format(a.address,
-        (said:match("([^\n]+)%s*$") or "it did not come up within 15 s"):gsub("%s+$", "")),
-      hint = ("see whether %s reaches port %d of %s"):format(a.host, a.port, a.address) }
+        started.errors:match("([^\n]+)%s*$") or "it did not come up within 15 s"),
+      hint = a.existing and ("try it there: ssh -p %d %s@%s"):format(a.port, a.user, a.address)
+        or ("see whether %s reaches port %d of %s"):format(a.host, a.port, a.address) }
   end,
   revoke = function(a, env) script.run(env:host(a.host), stop, { control(a) }) end,
 }

@@ -43,7 +43,11 @@ function after.carry_autostart(move)
   end
   if not move.autostart then return end
   local domain = moved_domain(move)
-  if p.autostart == "carry" and domain:is_persistent() then domain:set_autostart(true) end
+  if p.autostart == "carry" then
+    -- A41: without a definition there is nothing to start, and the flag would be lost with the source's.
+    if not domain:is_persistent() then return end
+    domain:set_autostart(true)
+  end
   local left = move.source.virt:find_domain(move.uuid)
   if left and left:is_persistent() then left:set_autostart(false) end
 end

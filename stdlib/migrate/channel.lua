@@ -14,8 +14,9 @@ local storage = require "migrate.storage"
 
 local channel = {}
 
--- The key and the tunnel outlive the longest move that is allowed, and little more.
-local spare_s = 600
+-- The key and the tunnel outlive the longest move that is allowed, and little more. A timeout that does not abort lets
+-- the move go on for as long as its memory takes, and a tunnel that ends in post-copy would break it for good.
+local spare_s = { abort = 600, suspend = 6 * 3600, ["post-copy"] = 24 * 3600 }
 
 -- The port is the one by which drover itself came, or the first that sshd is configured for.
 local ssh_server = [[
@@ -37,6 +38,14 @@ local function read_ssh_server(destination, address)
   return port, table.concat(lines, "\n") .. "\n"
 end
 
+-- Asked once for a move: the check and the run both need it.
+local function ssh_server_of(move)
+  if not move.ssh_server then
+    move.ssh_server = table.pack(read_ssh_server(move.destination, move.to_address))
+  end
+  return table.unpack(move.ssh_server)
+end
+
 local libvirt_socket = [[
 for s in /run/libvirt/libvirt-sock /run/libvirt/virtqemud-sock /var/run/libvirt/libvirt-sock; do
   [ -S "$s" ] && { echo "$s"; exit 0; }
@@ -49,14 +58,20 @@ local function qemu_user(capabilities)
   return uid and uid .. ":" .. gid or ""
 end
 
-local function limit_s(move) return move.p.timeout // 1000 + spare_s end
+local function limit_s(move) return move.p.timeout // 1000 + spare_s[move.p.timeout_action or "abort"] end
 
--- Whether an ssh connection from source to destination is needed at all.
-local function needs_ssh(move) return move.p.channel == "ssh" or move.p.mode == "p2p" end
+-- Whether an ssh connection from source to destination is needed at all. With --key none there is none: preflight
+-- refuses what cannot do without.
+local function needs_ssh(move)
+  return move.p.key ~= "none" and (move.p.channel == "ssh" or move.p.mode == "p2p")
+end
 
+-- The run's own key pair; nothing with --key existing, where the source's user has a key that the destination knows.
 local function make_key(move)
   local ctx, p = move.ctx, move.p
-  if ctx.planning then return nil, "ssh-ed25519 (made when the run starts)" end
+  if ctx.planning then
+    return nil, (p.key == "rsa4096" and "ssh-rsa" or "ssh-ed25519") .. " (made when the run starts)"
+  end
   local key_pair = ssh.generate_key { type = p.key, comment = ctx.mark }
   return key_pair, key_pair:public_line()
 end
@@ -75,48 +90,86 @@ local function sockets(move, there)
   return list
 end
 
+local function both(first, second)
+  return async.parallel({ first, second }, function(body) return body() end)
+end
+
+local function make_directories(move)
+  local ctx = move.ctx
+  async.parallel({ "source", "destination" }, function(side)
+    if side == "source" or move.p.channel == "ssh" then
+      ctx:lease("run-directory", { host = move[side].name, run = ctx.run_id,
+        qemu_user = qemu_user(move.capabilities[side]) })
+    end
+  end)
+end
+
+-- The run's key at both ends, and the run's folders: each thing in its own time, as far as one does not need the other.
+local function grant_key(move, user, known_hosts)
+  local ctx, source, destination = move.ctx, move.source, move.destination
+  local key_pair, public_line, foreseen
+  both(function()
+    make_directories(move)
+  end, function()
+    key_pair, public_line = make_key(move)
+    if not ctx.planning then foreseen = ssh.foresee_authorize(destination.machine, { user = user }) end
+  end)
+  both(function()
+    ctx:lease("private-key", { host = source.name, run = ctx.run_id, known_hosts = known_hosts }, key_pair)
+  end, function()
+    ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
+      command = "/bin/false", port_forwarding = true, mark = ctx.mark, foreseen = foreseen,
+      expires_at_s = async.wall_ms() // 1000 + limit_s(move) })
+  end)
+end
+
 local function open_ssh(move)
   local ctx, source, destination = move.ctx, move.source, move.destination
   local run = ctx.run_id
-  async.parallel({ source, destination }, function(one)
-    if one == source or move.p.channel == "ssh" then
-      local capabilities = move.capabilities[one == source and "source" or "destination"]
-      ctx:lease("run-directory", { host = one.name, run = run, qemu_user = qemu_user(capabilities) })
-    end
-  end)
   local user = destination:facts().user or "root"
-  local port, known_hosts = read_ssh_server(destination, move.to_address)
-  local key_pair, public_line = make_key(move)
-  ctx:lease("private-key", { host = source.name, run = run, known_hosts = known_hosts }, key_pair)
-  ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
-    command = "/bin/false", port_forwarding = true, mark = ctx.mark,
-    expires_at_s = async.wall_ms() // 1000 + limit_s(move) })
+  local port, known_hosts = ssh_server_of(move)
+  local existing = move.p.key == "existing"
+  if existing then make_directories(move) else grant_key(move, user, known_hosts) end
   ctx:connection { from = source.name, to = destination.name, port = port, encrypted = true,
     purpose = move.p.channel == "ssh" and "ssh: libvirt's control, memory and disks" or "ssh: libvirt's control" }
   ctx:lease("tunnel", { host = source.name, run = run, address = move.to_address, port = port, user = user,
-    limit_s = limit_s(move), sockets = sockets(move, "/run/drover/" .. run .. "/sockets") })
+    existing = existing or nil, limit_s = limit_s(move), sockets = sockets(move, "/run/drover/" .. run .. "/sockets") })
 end
 
-local free_port = [[
-ss -Hltn "sport = :$1" 2>/dev/null | grep -q . && exit 1
-exit 0]]
+local first_port, last_port = 49152, 49215  -- libvirt's migration range
 
--- A port of libvirt's migration range that nobody listens on.
+local function listening_ports(one)
+  local taken = {}
+  for port in script.read(one, [[ss -Hltn]]).output:gmatch("%S+:(%d+)%s+%S+:%*") do taken[tonumber(port)] = true end
+  return taken
+end
+
+-- Ports that nobody listens on, one after the other: the opening is one range, and must not hold anybody else's port.
+-- The search begins anywhere in the range: libvirt 9.0 keeps some ports of past moves reserved, and two runs that
+-- begin together should not want the same.
 local function choose_ports(move, count)
-  local chosen = {}
-  local first = move.p.port or 49152
-  local last = move.p.port and move.p.port + count - 1 or 49215
-  for port = first, last do
-    local free = script.read(move.destination, free_port, { port }, { check = false }).exit_code == 0
-    if free then chosen[#chosen + 1] = port end
-    if move.p.port and not free then
-      errors.raise { code = "PORT_BUSY", host = move.destination.name, where = false,
-        message = ("port %d is taken"):format(port), hint = "leave --port out, and drover finds a free one" }
+  local taken = listening_ports(move.destination)
+  for port in pairs(move.refused_ports or {}) do taken[port] = true end
+  local function free(first)
+    for port = first, first + count - 1 do
+      if taken[port] then return false end
     end
-    if #chosen == count then return chosen end
+    return true
+  end
+  if move.p.port then
+    if free(move.p.port) then return move.p.port end
+    errors.raise { code = "PORT_BUSY", host = move.destination.name, where = false,
+      message = ("port %d is taken"):format(taken[move.p.port] and move.p.port or move.p.port + 1),
+      hint = "leave --port out, and drover finds a free one" }
+  end
+  local places = last_port - first_port - count + 2
+  local offset = math.random(0, places - 1)
+  for step = 0, places - 1 do
+    local first = first_port + (offset + step) % places
+    if free(first) then return first end
   end
   errors.raise { code = "PORT_BUSY", host = move.destination.name, where = false,
-    message = "no free port between 49152 and 49215" }
+    message = ("no %d free port(s) in a row between %d and %d"):format(count, first_port, last_port) }
 end
 
 -- A closed port that a packet reaches says so at once; one behind a firewall stays silent or is forbidden.
@@ -142,7 +195,8 @@ end
 local function open_ports(move)
   local ctx = move.ctx
   local copies = #storage.copied(move) > 0
-  local ports = choose_ports(move, copies and 2 or 1)
+  local first = choose_ports(move, copies and 2 or 1)
+  local ports = { first, copies and first + 1 or nil }
   move.memory_port, move.disks_port = ports[1], ports[2]
   ctx:lease("firewall-opening", { host = move.destination.name, from = move.from_address, protocol = "tcp",
     ports = { first = ports[1], last = ports[#ports] }, timeout_s = limit_s(move), mark = ctx.mark })
@@ -158,17 +212,28 @@ local function open_ports(move)
 end
 
 --- The port of the destination's ssh server.
-function channel.ssh_port(move) return (read_ssh_server(move.destination, move.to_address)) end
+function channel.ssh_port(move) return (ssh_server_of(move)) end
 
 --- Opens the channel that the parameters ask for.
 function channel.open(move)
-  if needs_ssh(move) and move.p.key ~= "none" then open_ssh(move) end
+  if needs_ssh(move) then open_ssh(move) end
   if move.p.channel == "direct" or move.p.channel == "tls" then open_ports(move) end
+end
+
+--- After libvirt refused a port that nobody listens on: other ones, with an opening of their own. False when the person
+-- named the port, or when the channel has none.
+function channel.reopen_ports(move)
+  if move.p.port or not move.memory_port then return false end
+  move.refused_ports = move.refused_ports or {}
+  move.refused_ports[move.memory_port] = true
+  move.refused_ports[move.disks_port or move.memory_port] = true
+  open_ports(move)
+  return true
 end
 
 local function bracketed(address) return address:find(":") and "[" .. address .. "]" or address end
 
---- The URI by which the source's daemon reaches the destination's, in peer-to-peer mode.
+--- The URI by which the source's daemon reaches the destination's, in peer-to-peer mode: through the run's own tunnel.
 function channel.peer_uri(move)
   return ("qemu+unix:///system?socket=/run/drover/%s/sockets/libvirt"):format(move.run_id)
 end

@@ -1,9 +1,12 @@
 --- Convergence policies: what to do, stall by stall, when a move makes no progress. Data first, so that a site can
 -- write its own. The shipped ones follow oVirt's [ovirt-engine 0000_config.sql, MigrationPolicies].
 -- Tested by tests/stdlib/converge_test.lua.
+local errors = require "errors"
+
 local converge = {}
 
--- stalls: how many iterations in a row left more memory than the best one before. The first matching row acts, once.
+-- stalls: how many iterations in a row left no less memory than the best one before. Each row acts once; an iteration
+-- that gets further begins the count anew, and the rows that acted stay done.
 converge.policies = {
   ["minimal-downtime"] = {
     { stalls = 1, action = "downtime", downtime_ms = 150 },
@@ -30,9 +33,12 @@ converge.policies = {
 local follower = {}
 follower.__index = follower
 
---- Follows the iterations of a job under a policy: a name of converge.policies, or such a list.
+--- Follows the iterations of a job under a policy: a name of converge.policies, or such a list. Raises NO_POLICY.
 function converge.follow(policy)
-  local rows = type(policy) == "table" and policy or converge.policies[policy] or {}
+  local rows = type(policy) == "table" and policy or converge.policies[policy]
+  if not rows then
+    errors.raise { code = "NO_POLICY", message = ("there is no convergence policy '%s'"):format(tostring(policy)) }
+  end
   return setmetatable({ rows = rows, stalls = 0, done = 0 }, follower)
 end
 
@@ -45,6 +51,7 @@ function follower:next(statistics)
   if iteration < 2 then return nil end  -- the first pass copies everything; it cannot stall
   if not self.least_bytes or remaining_bytes < self.least_bytes then
     self.least_bytes = remaining_bytes
+    self.stalls = 0
     return nil
   end
   self.stalls = self.stalls + 1

@@ -5,10 +5,13 @@ local channel = require "migrate.channel"
 local converge = require "migrate.converge"
 local core = require "drover.core"
 local errors = require "errors"
+local reconcile = require "reconcile"
 local storage = require "migrate.storage"
 local xml = require "xml"
 
 local job = {}
+
+local between_looks = "200ms"
 
 -- The definition that the destination gets, where parameters ask for another: new name, networks, empty drives.
 local function changed_xml(move, text)
@@ -33,6 +36,11 @@ local function changed_xml(move, text)
   return changed and document:to_text() or nil
 end
 
+--- Whether the parameters may lead to post-copy, which libvirt must know from the start.
+function job.wants_post_copy(p)
+  return p.post_copy or p.timeout_action == "post-copy" or p.policy == "post-copy"
+end
+
 --- libvirt's options for this move.
 function job.options(move)
   local p = move.p
@@ -42,7 +50,8 @@ function job.options(move)
     live = true, change_protection = true, abort_on_error = true,
     peer_to_peer = p.mode == "p2p" or nil, tunnelled = p.channel == "tunnel" or nil, tls = p.channel == "tls" or nil,
     persist_destination = p.persistent or nil, paused = p.suspend or nil, unsafe = p.unsafe or nil,
-    auto_converge = p.auto_converge or nil, post_copy = p.post_copy or p.timeout_action == "post-copy" or nil,
+    auto_converge = p.auto_converge or nil,
+    post_copy = job.wants_post_copy(p) or nil,
     uri = uris.uri, disks_uri = uris.disks_uri, disks_port = uris.disks_port,
     destination_name = move.new_name ~= move.name and move.new_name or nil,
     listen_address = p.listen_address ~= "" and p.listen_address or nil,
@@ -94,9 +103,9 @@ end
 local function progress_fields(statistics)
   local remaining_bytes = (statistics.memory_remaining_bytes or 0) + (statistics.disk_remaining_bytes or 0)
   local total_bytes = (statistics.memory_total_bytes or 0) + (statistics.disk_total_bytes or 0)
-  local rate_bytes_s = (statistics.memory_rate_bytes_s or 0) + (statistics.disk_rate_bytes_s or 0)
-  local dirty_bytes_s = statistics.memory_dirty_rate_pages_s and
-    statistics.memory_dirty_rate_pages_s * (statistics.memory_page_size_bytes or 4096) or nil
+  local rate_bytes_s = (statistics.memory_bytes_per_s or 0) + (statistics.disk_bytes_per_s or 0)
+  local dirty_bytes_s = statistics.memory_dirty_rate_pages_per_s and
+    statistics.memory_dirty_rate_pages_per_s * (statistics.memory_page_size_bytes or 4096) or nil
   local fields = { remaining_bytes = remaining_bytes, total_bytes = total_bytes,
     iteration = statistics.memory_iteration, elapsed_ms = statistics.time_elapsed_ms }
   if rate_bytes_s > 0 then
@@ -131,40 +140,85 @@ local actions = {
   end,
 }
 
+-- Says whether it was done. The move may have ended between the look and the act: that is no failure.
 local function apply(move, step)
-  -- The move may have ended between the look and the act; that is no failure of the move.
   local ok, problem = core.pcall(actions[step.action], move, step)
+  if ok then return true end
+  if core.is_cancellation(problem) then error(problem, 0) end
+  if not errors.is(problem, "OPERATION_INVALID") and not errors.is(problem, "NO_DOMAIN") then
+    move.ctx:warn(("%s was not done: %s"):format(step.action, errors.message(problem)))
+  end
+  return false
+end
+
+-- QEMU takes the limit once the job is there.
+local function limit_downtime(move, downtime_ms)
+  local problem
+  local done = async.poll("5s", "50ms", function()
+    local ok, result = core.pcall(move.domain.set_migrate_max_downtime_ms, move.domain, downtime_ms)
+    if not ok and core.is_cancellation(result) then error(result, 0) end
+    problem = result
+    return ok
+  end)
+  if not done then
+    move.ctx:warn("--downtime was not set: " .. errors.message(problem), "the move goes on with QEMU's own limit")
+  end
+end
+
+-- How long an abort that libvirt took may need to end. It waits without limit for a destination QEMU that stands still,
+-- and for an answer through a tunnel that does.
+local abort_patience_ms = 10000
+
+-- What frees an aborted move that does not end, one after the other.
+local ways_to_free = {
+  -- The table says whether the destination's copy may go.
+  function(move)
+    reconcile.settle(move.source, move.destination, move.uuid, { before = move.state.state, wait = "0s" })
+  end,
+  function(move) move.ctx:release "tunnel" end,
+}
+
+local function free(move, times)
+  local way = ways_to_free[times]
+  if not way then return end
+  if times == 1 then move.ctx:warn "the move was aborted and does not end; what it waits for is taken away" end
+  local ok, problem = core.pcall(way, move)
   if not ok and core.is_cancellation(problem) then error(problem, 0) end
 end
 
--- Looks at the job until it is over; shows it, and acts on the timeout and the policy.
+-- Looks at the job until it is over; shows it, and acts on the timeout and the policy. A timeout whose act fails is
+-- tried again at the next look: a move must not go on for ever because an abort was lost.
 local function watch(move)
   local p = move.p
   local started_ms = async.monotonic_ms()
   local follower = converge.follow(p.policy)
-  local timed_out = false
-  if p.downtime > 0 then apply(move, { action = "downtime_quiet", downtime_ms = p.downtime }) end
+  local acted_on_timeout, aborted_ms, freed = false, nil, 0
+  if p.downtime > 0 then limit_downtime(move, p.downtime) end
   while true do
-    async.sleep("200ms")
+    async.sleep(between_looks)
     local statistics = errors.catch({ "OPERATION_INVALID", "NO_DOMAIN" }, move.domain.job, move.domain)
-    if statistics and statistics.type ~= "none" then
+    if statistics and statistics.type == "cancelled" then
+      aborted_ms = aborted_ms or async.monotonic_ms()
+      if async.monotonic_ms() - aborted_ms > abort_patience_ms then
+        freed = freed + 1
+        free(move, freed)
+        aborted_ms = async.monotonic_ms()
+      end
+    elseif statistics and statistics.type ~= "none" then
       move.last_statistics = statistics
       move.ctx:progress("move " .. move.name, progress_fields(statistics))
       local step = follower:next(statistics)
       if step then apply(move, step) end
-      if not timed_out and async.monotonic_ms() - started_ms > p.timeout then
-        timed_out = true
-        apply(move, { action = p.timeout_action, reason = "it took longer than --timeout allows" })
+      if not acted_on_timeout and async.monotonic_ms() - started_ms > p.timeout then
+        acted_on_timeout = apply(move, { action = p.timeout_action, reason = "it took longer than --timeout allows" })
       end
     end
   end
 end
 
-actions.downtime_quiet = function(move, step)
-  -- QEMU takes the limit once the job is there.
-  async.poll("5s", 20, function()
-    return (core.pcall(move.domain.set_migrate_max_downtime_ms, move.domain, step.downtime_ms))
-  end)
+--- Whether libvirt refused the port before anything was sent [src/util/virportallocator.c, virPortAllocatorSetUsed].
+function job.is_refused_port(problem)
+  return errors.message(problem):find("Failed to reserve port", 1, true) ~= nil
 end
 
 --- Runs the move to its end. Gives the error that libvirt reported, or nil; who has the domain is asked afterwards.
@@ -179,7 +233,11 @@ function job.run(move)
   end)
   move.elapsed_ms = async.monotonic_ms() - started_ms
   watcher:cancel()
-  core.pcall(async.await, watcher)
+  local watched, why = core.pcall(async.await, watcher)
+  if not watched and not core.is_cancellation(why) then
+    move.ctx:warn("the move was not watched to its end: " .. errors.message(why),
+      "its time limit and its policy did not act")
+  end
   if ok then return nil end
   local problem = errors.wrap(result)
   if move.gave_up and not core.is_cancellation(problem) then

@@ -22,7 +22,7 @@ build() {
   {
     cmake --preset "$preset" && cmake --build "build/$preset" -j "$jobs" ${1:+--target "$@"}
   } >"$log" 2>&1 || {
-    grep -v '^\[[0-9/]*\] \(Building\|Linking\)' "$log" >&2
+    grep -v -e '^\[[0-9/]*\] \(Building\|Linking\)' -e '^-- ' "$log" >&2
     return 1
   }
 }

@@ -203,6 +203,41 @@ TEST_CASE("what somebody appends between the reading and the writing is kept", "
   REQUIRE(read_text(place.path) == "first\nssh-rsa AAAAB3Nza late\n" + granted.line + "\n");
 }
 
+TEST_CASE("what somebody appends to the old file in the very last instant is brought over", "[ssh]") {
+  Place place;
+  write_text(place.path, "first\n");
+  std::filesystem::create_directory(place.folder / "programs");
+  // The script's own mv: the append comes after the last comparison.
+  write_text(place.folder / "programs/mv",
+             "#!/bin/sh\n[ -e '" + (place.folder / "once") + "' ] || { : > '" + (place.folder / "once") +
+                 "'; echo 'ssh-rsa AAAAB3Nza late' >> '" + place.path + "'; }\nexec /bin/mv \"$@\"\n",
+             0755);
+  place.machine.programs = place.folder / "programs";
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(std::filesystem::exists(place.folder / "once"));
+  REQUIRE(read_text(place.path) == "first\nssh-rsa AAAAB3Nza late\n" + granted.line + "\n");
+  REQUIRE(place.clean());
+  std::filesystem::remove(place.folder / "once");
+  REQUIRE(revoke_key(place.machine, place.request, granted, place.token));
+  REQUIRE(read_text(place.path) == "first\nssh-rsa AAAAB3Nza late\nssh-rsa AAAAB3Nza late\n");
+  REQUIRE(place.clean());
+}
+
+TEST_CASE("an editor that is killed leaves the old file, and the next one takes its leftovers away", "[ssh]") {
+  Place place;
+  write_text(place.path, "first\n");
+  std::filesystem::create_directory(place.folder / "programs");
+  std::string program = GENERATE("head", "cp", "sync", "mv");
+  write_text(place.folder / ("programs/" + program), "#!/bin/sh\nkill -KILL $PPID\n", 0755);
+  place.machine.programs = place.folder / "programs";
+  REQUIRE_FALSE(code_of([&] { authorize_key(place.machine, place.request, place.token); }).empty());
+  REQUIRE(read_text(place.path) == "first\n");
+  place.machine.programs.clear();
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(read_text(place.path) == "first\n" + granted.line + "\n");
+  REQUIRE(place.clean());
+}
+
 TEST_CASE("thirty-two editors at once lose no key, and plain appenders beside them lose none", "[ssh]") {
   Place place;
   write_text(place.path, "first\n");

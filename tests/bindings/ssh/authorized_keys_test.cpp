@@ -100,7 +100,8 @@ TEST_CASE("the options of a line are written as sshd reads them", "[ssh]") {
   options.expiry = expiry_text(1700000001);
   options.command = "virt-ssh-helper 'qemu:///system' \"x\"";
   REQUIRE(format_options(options) ==
-          "restrict,port-forwarding,from=\"192.0.2.7,2001:db8::/32\",expiry-time=\"202311142214Z\","
+          "restrict,port-forwarding,permitlisten=\"localhost:1\",from=\"192.0.2.7,2001:db8::/"
+          "32\",expiry-time=\"202311142214Z\","
           "command=\"virt-ssh-helper 'qemu:///system' \\\"x\\\"\"");
   REQUIRE(expiry_text(1700000040) == "202311142214Z");  // a full minute is itself
 

@@ -51,7 +51,7 @@ mount_kernel_file_systems() {
   mkdir -p "$root"/run/{sshd,dbus,lock,libvirt}
   # Bridged traffic of guests is not the host firewall's business, as on a host without br_netfilter.
   [[ ! -e $root/proc/sys/net/bridge/bridge-nf-call-iptables ]] || (
-    cd "$root/proc/sys/net/bridge"
+    cd "$root/proc/sys/net/bridge" || exit
     for switch in bridge-nf-call-*tables; do echo 0 >"$switch"; done
   )
 }
@@ -143,7 +143,7 @@ END
 
 # pivot_root and not chroot: the machine's own files and mounts are then out of reach in here.
 enter_root() {
-  cd "$root"
+  cd "$root" || exit
   pivot_root . .
   umount --lazy .
   cd /

@@ -68,10 +68,9 @@ table inet filter {
 END
   nft -f /etc/nftables.conf
 }
-firewall_nftables_is_ready() { return 0; }
+firewall_nftables_is_ready() { nft list chain inet filter input | grep -q 'policy drop'; }
 
 start_firewall_iptables() {
-  local command
   mkdir -p /etc/iptables
   cat >/etc/iptables/rules.v4 <<'END'
 *filter
@@ -85,11 +84,10 @@ start_firewall_iptables() {
 COMMIT
 END
   sed 's/-p icmp/-p ipv6-icmp/' /etc/iptables/rules.v4 >/etc/iptables/rules.v6
-  for command in iptables ip6tables; do
-    "$command-restore" --wait "/etc/iptables/rules.v$([[ $command == iptables ]] && echo 4 || echo 6)"
-  done
+  iptables-restore --wait </etc/iptables/rules.v4
+  ip6tables-restore --wait </etc/iptables/rules.v6
 }
-firewall_iptables_is_ready() { return 0; }
+firewall_iptables_is_ready() { iptables --wait -S INPUT | grep -qx -e '-P INPUT DROP'; }
 
 start_firewall_none() { :; }
 firewall_none_is_ready() { return 0; }

@@ -180,7 +180,7 @@ guest_records() {
 guest_destroy() {
   local name
   if [[ ${1:-} == --all ]]; then
-    for name in $(find "$guests_directory" -type f -printf '%f\n'); do guest_destroy "$name"; done
+    find "$guests_directory" -type f -printf '%f\n' | while read -r name; do guest_destroy "$name" </dev/null; done
     return
   fi
   require_guest "${1:-}"

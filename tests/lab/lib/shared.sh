@@ -56,7 +56,7 @@ shared_down() {
   for name in $(lab_hosts); do
     host_is_ready "$name" || continue
     on_host "$name" bash -uc '
-      ! pgrep -f "qemu-system.*/srv/shared/" || exit 1
+      ! pgrep -f "[q]emu-system.*/srv/shared/" || exit 1
       ! mountpoint --quiet /srv/shared || umount /srv/shared || exit 1
       virsh --quiet pool-destroy shared; virsh --quiet pool-undefine shared
       true

@@ -7,10 +7,14 @@
 #
 # A guest keeps its address after a move because br0 of every host is one Ethernet.
 
+readonly netns_mount_mark=/run/drover-lab.netns
+
 switch_ip() { ip -n "$(network_namespace switch)" "$@"; }
 
 make_switch() {
   local net
+  # The first `ip netns add` of a machine leaves a mount; remember that it was ours.
+  mountpoint --quiet /run/netns || touch "$netns_mount_mark"
   ip netns add "$(network_namespace switch)"
   {
     echo "link set lo up"
@@ -67,8 +71,14 @@ remove_namespace() {
 
 remove_switch() {
   local net
+  kill_host switch # the relay of a delayed link
   remove_namespace switch
   for net in hosts guests; do
     [[ ! -e /sys/class/net/dlab-$net ]] || ip link delete "dlab-$net" 2>/dev/null || true
   done
+  if [[ -e $netns_mount_mark && -z $(ls -A /run/netns) ]]; then
+    ! mountpoint --quiet /run/netns || umount /run/netns
+    rmdir /run/netns
+    rm -f "$netns_mount_mark"
+  fi
 }

@@ -50,14 +50,16 @@ expect_counter_went_on() {
 }
 
 # residue_before DOMAIN; ...; expect_no_residue DOMAIN: both hosts as they were, but for the domain itself.
-residue_before() {
-  local host
-  for host in a b; do "$lab" fingerprint "$host" --except "$1" >"$work/$host.before"; done
+fingerprints() { # DOMAIN WHEN: both hosts at once, for most of it is waiting
+  "$lab" fingerprint a --except "$1" >"$work/a.$2" &
+  "$lab" fingerprint b --except "$1" >"$work/b.$2"
+  wait $!
 }
+residue_before() { fingerprints "$1" before; }
 expect_no_residue() {
   local host
+  fingerprints "$1" after
   for host in a b; do
-    "$lab" fingerprint "$host" --except "$1" >"$work/$host.after"
     diff "$work/$host.before" "$work/$host.after" >"$work/out" || fail "something is left on $host"
   done
 }
@@ -76,7 +78,7 @@ run_cases() {
     for part in "$@"; do [[ $name != *"$part"* ]] || chosen+=("$name"); done
   done
   # In the order of the file, which reads from the plain case to the odd ones.
-  mapfile -t chosen < <(grep -oE '^case_[a-z0-9_]+' "$0" | sed 's/^case_//' | grep -xF "$(printf '%s\n' "${chosen[@]}")")
+  mapfile -t chosen < <(grep -oE '^case_[A-Za-z0-9_]+' "$0" | sed 's/^case_//' | grep -xF "$(printf '%s\n' "${chosen[@]}")")
   for name in "${chosen[@]}"; do
     started=$SECONDS
     if (set -e; "case_$name"); then

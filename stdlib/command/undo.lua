@@ -1,0 +1,27 @@
+-- drover undo RUN: takes back what a run kept on purpose (run --keep-on-failure).
+local journal = require "journal"
+local recovery = require "recovery"
+local screen = require "screen"
+
+local function refuse(code, one, message, hint)
+  errors.raise { domain = "usage", code = code, where = false, object = one and one.id, message = message, hint = hint }
+end
+
+return function(request)
+  local view = screen.new(request.json and "json" or nil)
+  local store <close> = journal.open()
+  local one = store:find_run(request.run)
+  if not one then refuse("NO_RUN", nil, "there is no run " .. request.run, "'drover runs' lists them") end
+  if one.alive then refuse("RUN_ALIVE", one, ("run %s is at work"):format(one.id), "wait for it, or stop it") end
+  if not one.kept then
+    refuse("NOT_KEPT", one, ("run %s (%s) kept nothing"):format(one.id, one.state),
+      (recovery.is_dead(one) or one.state == "needs_operator") and "finish it with: drover recover " .. one.id
+        or "'drover report " .. one.id .. "' shows what it took back")
+  end
+  local problems = recovery.finish(store, one, view, { state = "undone" })
+  if not problems then refuse("RUN_ALIVE", one, "another drover is at work on run " .. one.id, "wait for it") end
+  if #problems == 0 then store:set_run_kept(one.id, false) end
+  view:summary(#problems == 0 and ("run %s is undone, nothing is left."):format(one.id)
+    or ("%d thing(s) need an operator, see above."):format(#problems), {}, #problems == 0 and "good" or "bad")
+  return #problems == 0 and 0 or 3
+end

@@ -1,0 +1,12 @@
+-- info.lua COUNT: the loop of info.cpp, in drover.
+local count = math.tointeger(tonumber((...)))
+local connection <close> = virt.connect "test:///default"
+local domain = connection:domain "test"
+local running = 0
+local started_ms = async.monotonic_ms()
+for _ = 1, count do
+  if domain:info().state == "running" then running = running + 1 end
+end
+local elapsed_ms = async.monotonic_ms() - started_ms
+assert(running == count)
+print(("%.1f"):format(elapsed_ms * 1000000 / count))

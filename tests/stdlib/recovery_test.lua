@@ -1,0 +1,254 @@
+-- Shows that a run may be killed anywhere: another drover finishes it, and doing so again changes nothing more.
+-- Real drover processes run a toy playbook whose kinds are files of one folder.
+local test = require "test"
+local fakes = test.load(..., "fakes")
+local machine = require("native.host").local_machine()
+
+local own_process = fakes.read("/proc/self/stat"):match("^%d+")
+local drover = machine:query({ "readlink", "/proc/" .. own_process .. "/exe" }).output:gsub("\n", "")
+
+-- One lease and one undo before the commit, one lease after it. WORK/made is the work of the run.
+local toy = [[
+local entries = require "entries"
+local work = os.getenv "TOY_WORK"
+
+local function exists(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+local function log(text)
+  local file = assert(io.open(work .. ".log", "a"))
+  file:write(text, "\n")
+  file:close()
+end
+local function make(name) assert(io.open(work .. "/" .. name, "w")):close() end
+local function pid()
+  local file = assert(io.open "/proc/self/stat")
+  local number = file:read "n"
+  file:close()
+  return number
+end
+
+local count = 0
+function entries.boundary(name)
+  count = count + 1
+  log(count .. " " .. name)
+  if count == tonumber(os.getenv "TOY_KILL_AT" or "") then
+    log "killed"
+    host.local_machine():exec { "kill", "-KILL", tostring(pid()) }
+    async.sleep "10s"
+  end
+end
+
+lease.kind {
+  name = "toy-file",
+  describe = function(a) return { host = "here", text = "make the file " .. a.name } end,
+  probe = function(a) return exists(work .. "/" .. a.name) and "ours" or "absent" end,
+  grant = function(a) make(a.name) end,
+  revoke = function(a)
+    log("revoke " .. a.name)
+    async.sleep(20)  -- so that two recoverers would meet here
+    assert(os.remove(work .. "/" .. a.name))
+  end,
+}
+lease.undo_kind {
+  name = "toy-made",
+  describe = function() return { host = "here", text = "remove the work" } end,
+  undo = function()
+    if not exists(work .. "/made") then return "absent" end
+    log "undo made"
+    assert(os.remove(work .. "/made"))
+    return "removed"
+  end,
+}
+
+return playbook {
+  name = "toy",
+  summary = "Files in a folder.",
+  params = { { "fail", "choice", choices = { "no", "yes", "wait", "stuck" }, default = "no", doc = "How it ends." } },
+  run = function(ctx, p)
+    ctx:step("first lease", function() ctx:lease("toy-file", { name = "first" }) end)
+    ctx:undo("toy-made", {})
+    make "made"
+    ctx:lease("toy-file", { name = "second" })
+    if p.fail == "wait" then
+      local file = assert(io.open(work .. ".pid", "w"))
+      file:write(pid())
+      file:close()
+      async.sleep "20s"
+    end
+    ctx:ensure(p.fail ~= "yes", "it was to fail")
+    ctx:commit()
+    ctx:lease("toy-file", { name = "third" })
+  end,
+}
+]]
+
+local function start()
+  local folder = fakes.folder()
+  local one = { path = folder.path, work = folder.path .. "/work", file = folder.path .. "/toy.lua" }
+  fakes.write(one.file, toy)
+  machine:make_directory(one.work)
+
+  function one.drover(words, environment)
+    local request = { drover, table.unpack(words) }
+    request.environment = { DROVER_STATE = one.path .. "/state", TOY_WORK = one.work }
+    for name, value in pairs(environment or {}) do request.environment[name] = value end
+    request.check = false
+    request.timeout_ms = 30000
+    return machine:exec(request)
+  end
+  function one.left() return table.concat(require("files").list(one.work), " ") end
+  function one.log() return fakes.read(one.work .. ".log") or "" end
+  function one.newest() return json.decode(one.drover({ "--json", "runs" }).output)[1] end
+  return setmetatable(one, { __close = getmetatable(folder).__close })
+end
+
+local function count_of(text, pattern)
+  local count = 0
+  for _ in text:gmatch(pattern) do count = count + 1 end
+  return count
+end
+
+test.case("a run that ends well leaves its work, and no lease", function()
+  local toy_run <close> = start()
+  local result = toy_run.drover { "run", toy_run.file }
+  test.equal({ result.exit_code, toy_run.left() }, { 0, "made" }, result.errors)
+  test.equal(toy_run.newest().state, "done")
+end)
+
+test.case("A7: killed at every boundary, nothing is left after recover, and twice more changes nothing", function()
+  local boundaries = 0
+  for kill_at = 1, 200 do
+    local toy_run <close> = start()
+    local killed = toy_run.drover({ "run", toy_run.file }, { TOY_KILL_AT = tostring(kill_at) })
+    if killed.exit_code == 0 then break end
+    boundaries = kill_at
+    local label = ("killed at %d: "):format(kill_at)
+    test.equal(killed.exit_code, 137, label .. killed.errors)
+    local log = toy_run.log()
+    local recovered = toy_run.drover { "recover" }
+    test.equal(recovered.exit_code, 0, label .. recovered.output .. recovered.errors)
+    local left = toy_run.left()
+    local name = log:match("%d+ ([^\n]+)\nkilled\n$")
+    if log:find("after commit", 1, true) then
+      test.equal(left, "made", label .. name)
+    else
+      test.equal(left, "", label .. name)
+    end
+    test.equal(toy_run.newest().state, "recovered", label)
+    local before = toy_run.log()
+    for _ = 1, 2 do
+      local again = toy_run.drover { "recover" }
+      test.equal({ again.exit_code, toy_run.left() }, { 0, left }, label .. "again")
+    end
+    test.equal(toy_run.log(), before, label .. "recover touched something again")
+  end
+  -- 3 leases of 4 boundaries, 1 undo of 2, 1 commit of 2, 3 ends of 2.
+  test.equal(boundaries, 22)
+end)
+
+test.case("a recovery may be killed at every boundary too", function()
+  for kill_at = 1, 20 do
+    local toy_run <close> = start()
+    toy_run.drover({ "run", toy_run.file }, { TOY_KILL_AT = "10" })
+    local killed = toy_run.drover({ "recover" }, { TOY_KILL_AT = tostring(kill_at) })
+    if killed.exit_code == 0 then
+      test.is_true(kill_at > 4, "boundaries: " .. kill_at)
+      return
+    end
+    local recovered = toy_run.drover { "recover" }
+    test.equal({ recovered.exit_code, toy_run.left() }, { 0, "" }, recovered.errors)
+  end
+end)
+
+test.case("two recoverers at once: each lease is taken back once", function()
+  for _ = 1, 5 do
+    local toy_run <close> = start()
+    toy_run.drover({ "run", toy_run.file }, { TOY_KILL_AT = "10" })
+    local results = async.parallel({ 1, 2, 3 }, function() return toy_run.drover { "recover" } end)
+    for _, result in ipairs(results) do test.equal(result.exit_code, 0, result.errors .. result.output) end
+    test.equal(toy_run.left(), "")
+    local log = toy_run.log()
+    for _, act in ipairs { "revoke first", "revoke second", "undo made" } do test.equal(count_of(log, act), 1, act) end
+  end
+end)
+
+test.case("the playbook's file may be deleted or edited meanwhile", function()
+  local toy_run <close> = start()
+  toy_run.drover({ "run", toy_run.file }, { TOY_KILL_AT = "10" })
+  fakes.write(toy_run.file, "this is no Lua")
+  test.equal({ toy_run.drover({ "recover" }).exit_code, toy_run.left() }, { 0, "" })
+end)
+
+test.case("the next run finishes what a dead one left", function()
+  local toy_run <close> = start()
+  toy_run.drover({ "run", toy_run.file }, { TOY_KILL_AT = "10" })
+  test.matches(toy_run.left(), "first")
+  local other = fakes.write(toy_run.path .. "/other.lua", [[return playbook { name = "other", summary = "Does nothing.",
+    params = {}, run = function() end }]])
+  local result = toy_run.drover { "run", other }
+  test.equal({ result.exit_code, toy_run.left() }, { 0, "" }, result.errors)
+  test.matches(result.output, "recovering run")
+end)
+
+-- Starts a run that waits; gives its operation and its process.
+local function waiting(toy_run)
+  local task = async.spawn(function() return toy_run.drover { "run", toy_run.file, "--fail", "wait" } end)
+  local process = async.poll("10s", "20ms", function() return fakes.read(toy_run.work .. ".pid") end)
+  return task, process
+end
+
+test.case("a run at work is not recovered, and Ctrl-C undoes it", function()
+  local toy_run <close> = start()
+  local task, process = waiting(toy_run)
+  test.matches(toy_run.drover({ "recover" }).output, "0 run%(s%) recovered")
+  local refused = toy_run.drover { "recover", toy_run.newest().id }
+  test.equal(refused.exit_code, 1)
+  test.matches(refused.errors, "is at work %(process " .. process)
+  test.equal(toy_run.left(), "first made second")
+  machine:exec { "kill", "-INT", process }
+  local ended = async.await(task)
+  test.equal({ ended.exit_code, toy_run.left(), toy_run.newest().state }, { 130, "", "interrupted" }, ended.errors)
+end)
+
+test.case("SIGTERM and SIGHUP undo, too", function()
+  for _, signal in ipairs { "-TERM", "-HUP" } do
+    local toy_run <close> = start()
+    local task, process = waiting(toy_run)
+    machine:exec { "kill", signal, process }
+    test.equal({ async.await(task).exit_code, toy_run.left() }, { 130, "" })
+  end
+end)
+
+test.case("a failed run is undone; --keep-on-failure leaves it for drover undo", function()
+  local toy_run <close> = start()
+  local failed = toy_run.drover { "run", toy_run.file, "--fail", "yes" }
+  test.equal({ failed.exit_code, toy_run.left() }, { 1, "" })
+  test.matches(failed.errors, "toy.lua:%d+: it was to fail")
+
+  local kept = toy_run.drover { "run", toy_run.file, "--fail", "yes", "--keep-on-failure" }
+  test.equal({ kept.exit_code, toy_run.left() }, { 1, "first made second" })
+  local run = toy_run.newest()
+  test.is_true(kept.output:find("drover undo " .. run.id, 1, true), kept.output)
+  test.matches(kept.output, "kept: make the file second")
+  test.matches(toy_run.drover({ "recover" }).output, "0 run%(s%)")
+  test.equal(toy_run.drover({ "recover", run.id }).exit_code, 2)
+  local undone = toy_run.drover { "undo", run.id:sub(1, #run.id - 2) }
+  test.equal({ undone.exit_code, toy_run.left(), toy_run.newest().state }, { 0, "", "undone" }, undone.errors)
+  test.equal(toy_run.drover({ "undo", run.id }).exit_code, 2)
+end)
+
+test.case("a journal that is damaged is not acted on", function()
+  local toy_run <close> = start()
+  toy_run.drover({ "run", toy_run.file }, { TOY_KILL_AT = "10" })
+  local before = toy_run.left()
+  local path = toy_run.path .. "/state/journal.db"
+  fakes.write(path, "this is not a database, and it is long enough to be read as one" .. ("x"):rep(4096))
+  for _, tail in ipairs { "-wal", "-shm" } do os.remove(path .. tail) end
+  local refused = toy_run.drover { "recover" }
+  test.equal({ refused.exit_code, toy_run.left() }, { 1, before })
+  test.matches(refused.errors, "cannot use the journal")
+  test.equal(toy_run.drover({ "run", toy_run.file }).exit_code, 1)
+end)
