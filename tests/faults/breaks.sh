@@ -51,7 +51,6 @@ ended_as() {
 }
 recovered_as() {
   recover_well
-  look
   judge_place "$1"
 }
 
@@ -118,7 +117,10 @@ break_left_at_once_by_ctrl_c() {
 
 # ---- the link ----
 
-mended() { "$lab" link "$to" restore; }
+mended() {
+  "$lab" link "$to" restore
+  residue_patience=24
+}
 break_link_cut() { held --mode managed && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3; }
 break_link_cut_in_p2p() { held && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3; }
 break_link_drops_what_the_destination_sends() { held && "$lab" link "$to" drop-out && sleep 25 && mended && ended_as either 0 1 3; }
