@@ -154,12 +154,20 @@ function entries.release(store, env, kind_name)
   end
 end
 
+-- Whether what came before this entry may be undone only once this entry is.
+local function guards(entry)
+  local found, kind = core.pcall(lease.find, entry.kind)
+  return found and kind.guards_earlier_undo
+end
+
 --- Ends the entries of a run that are still open, newest first: leases always, undo entries when `undoing`.
--- An error of one never stops the rest, unless it says keep_rest: what is left is still needed then (a job that runs).
+-- An error of one never stops the rest, but for two: one that says keep_rest, for what is left is still needed then (a
+-- job that runs), and one of a kind that guards the earlier undo entries, which stay open then.
 -- on_end(entry, outcome, problem) after each. Gives the list of what could not be ended, and the list of what went
 -- wrong besides (marks that could not be written).
 function entries.finish_all(store, env, undoing, on_end)
   local problems, notes = {}, {}
+  local guarded = false
   local readable, all = core.pcall(store.entries, store, env.run_id)
   if not readable then
     if not env.written then error(all, 0) end
@@ -168,7 +176,10 @@ function entries.finish_all(store, env, undoing, on_end)
   end
   for index = #all, 1, -1 do
     local entry = all[index]
-    if entry.state ~= "ended" and (entry.type == "lease" or undoing) then
+    if entry.state ~= "ended" and entry.type == "undo" and undoing and guarded then
+      local told, other = core.pcall(on_end, entry, "left until that is settled", nil)
+      if not told then notes[#notes + 1] = errors.wrap(other) end
+    elseif entry.state ~= "ended" and (entry.type == "lease" or undoing) then
       local ok, outcome, stands = core.pcall(entries.finish, env, entry)
       local problem = not ok and errors.wrap(outcome) or nil
       entries.boundary("after end", entry.label)
@@ -177,6 +188,7 @@ function entries.finish_all(store, env, undoing, on_end)
       local told, other = core.pcall(on_end, entry, ok and outcome or nil, problem)
       if not told then notes[#notes + 1] = errors.wrap(other) end
       if stands == lease.stands then undoing = false end
+      guarded = guarded or problem and guards(entry) or false
       if problem and rawget(problem, "keep_rest") then return problems, notes end
     elseif entry.state ~= "ended" then
       mark(store, env, entry, "ended", nil, notes)  -- an undo that is void: nothing is to be undone

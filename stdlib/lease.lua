@@ -15,7 +15,7 @@
 -- An undo entry's kind gives describe and undo(arguments, env, made); made is what context:made wrote down, if it came
 -- to that. It must be harmless when its act never happened. It returns what it did, for people ("kept, WHY" when it
 -- left something on purpose), and may return lease.stands as a second value: the run's work turned out to be done, and
--- the undo entries before this one are void.
+-- the undo entries before this one are void. With guards_earlier_undo = true those stay open while this one fails.
 -- Both may give longest_end, a duration: how long ending one may take (60s without it).
 -- env:host(name) is a connected host, env.run_id the run. Tested by tests/stdlib/lease_test.lua.
 local core = require "drover.core"

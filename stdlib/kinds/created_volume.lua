@@ -6,13 +6,15 @@
 --   when it is the same storage as the source's, found by experiment.
 -- Arguments: host, other_host, path, source_path, run, free_at_s (the host's clock when the path was free).
 -- Tested by tests/stdlib/created_volume_test.lua and tests/faults.
+local core = require "drover.core"
 local errors = require "errors"
 local lease = require "lease"
 local script = require "script"
 local xml = require "xml"
 
 local identity = [[stat -L -c %i:%s -- "$1" 2>/dev/null; exit 0]]
-local make = [[set -C; : > "$1"]]
+-- One of an attempt that died is in the way of this one; its name holds the run's id.
+local make = [[rm -f -- "$1"; set -C; : > "$1"]]
 local is_there = [[[ -e "$1" ] && echo yes || echo no]]
 
 -- Same inode number and size may be chance, so an experiment decides: a file made on one host, looked for on the other.
@@ -21,9 +23,10 @@ local function same_storage(one, other, a)
   if here == "" or here ~= script.read(other, identity, { a.source_path }).output then return false end
   local name = "/.drover-" .. a.run .. "-same"
   script.run(other, make, { a.source_path:match("^(.*)/") .. name })
-  local seen = script.read(one, is_there, { a.path:match("^(.*)/") .. name }).output:find("yes") ~= nil
+  local ok, seen = core.pcall(script.read, one, is_there, { a.path:match("^(.*)/") .. name })
   script.run(other, [[rm -f -- "$1"]], { a.source_path:match("^(.*)/") .. name })
-  return seen
+  if not ok then error(seen, 0) end
+  return seen.output:find("yes") ~= nil
 end
 
 local function refers_to(one_host, path)

@@ -1,7 +1,7 @@
 -- Lease "tunnel": an ssh process on one host that forwards UNIX sockets to another, under the run's key.
 -- It ends by itself at its time limit. Arguments: host, run, address, port, user, sockets (list of { here, there }),
--- limit_s, destination (the host at the other end, where the end of the session is seen), existing (true: with the key
--- and the known hosts that the host's user has, instead of the run's).
+-- limit_s, destination (the host at the other end, where the session's end is seen), existing (true: with the key and
+-- the known hosts that the host's user has, instead of the run's).
 local core = require "drover.core"
 local errors = require "errors"
 local lease = require "lease"

@@ -205,6 +205,22 @@ test.case("an undo that finds the work done makes the earlier ones void", functi
   test.equal({ there.lease, store.list[1].state }, { nil, "ended" })
 end)
 
+test.case("what an undo guards is left open until the undo succeeds; leases are ended", function()
+  local log, there = fresh()
+  local store, broken = fake_store(log), true
+  entries.add_undo(store, env, undo_kind(log), { name = "volume" })
+  entries.grant(store, env, toy(log, there), { name = "lease" })
+  lease.undo_kind { name = "settle", guards_earlier_undo = true, describe = function() return { text = "settle" } end,
+    undo = function() return broken and errors.raise { code = "NEEDS_OPERATOR", message = "who has it?" } or "ok" end }
+  entries.add_undo(store, env, lease.find "settle", {})
+  test.equal(#entries.finish_all(store, env, true, function() end), 1)
+  test.is_true(not joined(log):find("undo volume"), joined(log))
+  test.equal({ there.lease, store.list[1].state, store.list[2].state }, { nil, "intent", "ended" })
+  broken = false
+  test.equal(#entries.finish_all(store, env, true, function() end), 0)
+  test.is_true(joined(log):find("undo volume") ~= nil, joined(log))
+end)
+
 test.case("A8: what a running job needs stays while it runs", function()
   local log, there = fresh()
   local store = fake_store(log)
