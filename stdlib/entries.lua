@@ -125,6 +125,21 @@ local function mark(store, env, entry, state, message, notes)
   if not ok then notes[#notes + 1] = errors.wrap(problem) end
 end
 
+--- Makes those leases again that somebody else dropped while they are needed. Gives their labels.
+function entries.keep(store, env)
+  local again = {}
+  for _, entry in ipairs(env.written or {}) do
+    local kind = entry.type == "lease" and entry.state ~= "ended" and entry.result ~= "" and lease.find(entry.kind)
+    local result = kind and kind.keep and kind.keep(json.decode(entry.arguments), env, json.decode(entry.result))
+    if result then
+      entry.result = json.encode(result)
+      store:mark_entry(env.run_id, entry.sequence, "done", entry.result)
+      again[#again + 1] = entry.label
+    end
+  end
+  return again
+end
+
 --- Takes back the leases of a kind that a run has out now, newest first, before its end. Raises what failed; that lease
 -- stays open, for the end.
 function entries.release(store, env, kind_name)
