@@ -17,18 +17,11 @@ recover_well() {
   elif [[ $code != 0 ]]; then
     note_fault "drover recover: exit code $code"
   fi
-<<<<<<< HEAD
-  for again in second third; do
-    drover_on ctl recover || [[ $code == 3 ]] || note_fault "the $again recovery failed"
-    [[ $code == 3 ]] || grep -q '^There is nothing to recover' "$work/out" || note_fault "the $again recovery did something"
-  done
-=======
   recover_again >"$work/again" &
   local again=$!
   look
   wait $again
   [[ $code == 3 || ! -s $work/again ]] || note_fault "$(<"$work/again")"
->>>>>>> faults
   cp "$work/all" "$work/out"
 }
 
