@@ -73,12 +73,13 @@ end
 
 --- Keeps with an undo entry what its act made; the undo gets it.
 function entries.note_made(store, env, sequence, made)
-  local text = json.encode(made)
+  local text, label = json.encode(made), nil
   for _, entry in ipairs(env.written or {}) do
-    if entry.sequence == sequence then entry.result, entry.state = text, "done" end
+    if entry.sequence == sequence then entry.result, entry.state, label = text, "done", entry.label end
   end
+  entries.boundary("after effect", label)
   store:mark_entry(env.run_id, sequence, "done", text)
-  entries.boundary("after done", "what was made")
+  entries.boundary("after done", label)
 end
 
 --- Ends all undo entries at once: the work stands.
