@@ -182,7 +182,7 @@ std::vector<core::Function> domain_block_methods() {
       {"block_resize",
        block_resize,
        "Gives a disk of a running domain another size; a smaller one loses data.",
-       {disk, {"capacity_bytes", "integer", ""}},
+       {disk, {"capacity_bytes", "integer", "The new size in bytes."}},
        {same},
        "NO_DOMAIN, INVALID_ARGUMENT, OPERATION_INVALID, NO_SPACE, UNSUPPORTED, CONNECTION_LOST, READ_ONLY",
        Blocking::yes,

@@ -152,7 +152,7 @@ std::vector<core::Function> domain_memory_methods() {
       {"set_memory",
        set_memory,
        "Its memory, by the balloon when it runs; or its maximum.",
-       {{"memory_bytes", "integer", ""},
+       {{"memory_bytes", "integer", "The new size in bytes, rounded to KiB."},
         {"options?", "table", std::string("maximum: boolean, the maximum instead. ") + impact_doc}},
        {same},
        refused,
@@ -176,7 +176,7 @@ std::vector<core::Function> domain_memory_methods() {
       {"set_vcpus",
        set_vcpus,
        "The number of its CPUs.",
-       {{"count", "integer", ""},
+       {{"count", "integer", "The new number of virtual CPUs."},
         {"options?", "table",
          std::string("maximum: boolean, the most it may have. guest: boolean, by the agent. hotpluggable: boolean. ") +
              impact_doc}},

@@ -195,7 +195,7 @@ std::vector<core::Function> domain_migration_methods() {
       reading("migrate_max_downtime_ms", migrate_max_downtime_ms, "How long it may stand still for the last step.", {}),
       setting("set_migrate_max_downtime_ms", set_migrate_max_downtime_ms,
               "How long it may stand still for the last step of a move; also while it moves.",
-              {{"downtime_ms", "integer", ""}}),
+              {{"downtime_ms", "integer", "Milliseconds."}}),
       reading("migrate_max_speed_mibps", migrate_max_speed_mibps, "The speed limit of moves, in MiB/s.", {phase}),
       setting("set_migrate_max_speed_mibps", set_migrate_max_speed_mibps,
               "Limits the speed of moves; also while it moves.", {{"speed_mibps", "integer", "MiB/s."}, phase}),

@@ -148,7 +148,7 @@ std::vector<core::Function> cpu_methods_of_connection() {
   constexpr const char* errors = "BAD_XML, CPU_INCOMPATIBLE, UNSUPPORTED, INVALID_ARGUMENT, CONNECTION_LOST";
   core::Value cpu{"cpu_xml", "string", "A <cpu> element, as in capabilities or the migratable XML of a domain."};
   core::Value verdict{"verdict", "string", "identical, superset (the host has more), incompatible."};
-  std::string fail_doc = "fail_incompatible: boolean, CPU_INCOMPATIBLE that names the missing features. ";
+  std::string fail_doc = "fail_incompatible: boolean, CPU_INCOMPATIBLE that names the missing features.";
   return {
       {"capabilities",
        capabilities,

@@ -176,7 +176,7 @@ int create_network(lua_State* L) {
 }  // namespace
 
 std::vector<core::Function> network_methods_of_connection() {
-  const core::Value wanted{"name_or_uuid", "string", ""};
+  const core::Value wanted{"name_or_uuid", "string", "The name or the UUID."};
   const std::vector<core::Value> source{{"xml", "string", "Network XML."},
                                         {"options?", "table", "validate: boolean, against libvirt's schema."}};
   const core::Value made{"network", "virt.Network", ""};
@@ -291,7 +291,7 @@ core::Class network_class() {
           {"set_autostart",
            set_autostart,
            "Whether it starts with the host.",
-           {{"on", "boolean", ""}},
+           {{"on", "boolean", "Whether it starts with the host."}},
            self,
            errors,
            Blocking::yes,

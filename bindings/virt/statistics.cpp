@@ -135,7 +135,7 @@ constexpr const char* options_doc =
     "stats: list of state, cpu_total, balloon, vcpu, interface, block, perf, iothread, memory, dirtyrate, vm; all that "
     "the host has without it. nowait: boolean, what a domain held by a job cannot tell at once is left out, and holds "
     "nobody up. backing: boolean, the backing chain of disks too. enforce: boolean, UNSUPPORTED instead of leaving out "
-    "what the host cannot tell. ";
+    "what the host cannot tell.";
 
 constexpr const char* names_doc =
     "Flat, under libvirt's own names, as [\"block.0.rd.bytes\"]: see virsh domstats. Memory under balloon.* is in KiB, "
