@@ -116,11 +116,24 @@ function context:lease(kind_name, arguments, secret)
   return result
 end
 
---- Registers what to do on failure or interrupt, until commit(). Call it before the act.
+--- Takes back this run's leases of a kind now, not at the end of the run.
+function context:release(kind_name)
+  lease.find(kind_name)
+  if not self.planning then entries.release(self.store, self, kind_name) end
+end
+
+--- Registers what to do on failure or interrupt, until commit(). Call it before the act. Gives its number, for made().
 function context:undo(kind_name, arguments)
   local kind = lease.find(kind_name)
   if self.planning then return end
-  entries.add_undo(self.store, self, kind, arguments)
+  return entries.add_undo(self.store, self, kind, arguments)
+end
+
+--- Writes down what the act of an undo entry made, so that the undo can tell it from the work of others. sequence is
+-- what undo gave; made is plain data, the third argument of the kind's undo.
+function context:made(sequence, made)
+  if self.planning then return end
+  entries.note_made(self.store, self, sequence, made)
 end
 
 --- From here on the run's work stands: the undo entries so far become void, all at once and durably; leases are still

@@ -10,10 +10,10 @@ local lease = require "lease"
 
 local entries = {}
 
---- Called at each boundary of an effect, with its name: "before intent", "after intent", "after effect", "after done",
--- "before end", "after end", "before commit", "after commit". A seam: the fault tests end the process here, and so
--- cover every kind and every step without naming it.
-function entries.boundary() end
+--- Called at each boundary of an effect, with its name and the entry's label: "before intent", "after intent",
+-- "after effect", "after done", "before end", "after end", "before commit", "after commit". A seam: the fault tests end
+-- the process here, and so cover every kind and every step without naming it.
+function entries.boundary(_, _) end
 
 -- A revocation or an undo that takes longer is reported and left to the next recovery.
 local longest_end = "60s"
@@ -27,9 +27,9 @@ end
 -- Writes an intent, and keeps a copy in env.written: should the journal be unreadable at the end of the run, the run
 -- can still take back what it has out.
 local function write_intent(store, env, fields)
-  entries.boundary "before intent"
+  entries.boundary("before intent", fields.label)
   local sequence = store:add_intent(env.run_id, fields)
-  entries.boundary "after intent"
+  entries.boundary("after intent", fields.label)
   local entry = { sequence = sequence, type = fields.type, kind = fields.kind, label = fields.label,
     arguments = fields.arguments, result = "", state = "intent" }
   env.written = env.written or {}
@@ -40,6 +40,7 @@ end
 --- Writes the intent of a lease, grants it and gives its result. What grant raises is raised; the entry stays in the
 -- journal as an intent, and ending it probes first.
 function entries.grant(store, env, kind, arguments, secret)
+  if kind.prepare then kind.prepare(arguments, env) end
   local entry = write_intent(store, env, { type = "lease", kind = kind.name, label = lease.label(kind, arguments),
     arguments = json.encode(arguments) })
   if not kind.named_by_run and probe(kind, arguments, env) == "foreign" then
@@ -50,7 +51,7 @@ function entries.grant(store, env, kind, arguments, secret)
       hint = kind.foreign_hint }
   end
   local result = kind.grant(arguments, env, secret) or {}
-  entries.boundary "after effect"
+  entries.boundary("after effect", entry.label)
   if not kind.verified_by_grant then
     local after = probe(kind, arguments, env, result)
     if after ~= "ours" then
@@ -60,7 +61,7 @@ function entries.grant(store, env, kind, arguments, secret)
   end
   entry.result = json.encode(result)
   store:mark_entry(env.run_id, entry.sequence, "done", entry.result)
-  entries.boundary "after done"
+  entries.boundary("after done", entry.label)
   return result, entry.sequence
 end
 
@@ -68,6 +69,16 @@ end
 function entries.add_undo(store, env, kind, arguments)
   return write_intent(store, env, { type = "undo", kind = kind.name, label = lease.label(kind, arguments),
     arguments = json.encode(arguments) }).sequence
+end
+
+--- Keeps with an undo entry what its act made; the undo gets it.
+function entries.note_made(store, env, sequence, made)
+  local text = json.encode(made)
+  for _, entry in ipairs(env.written or {}) do
+    if entry.sequence == sequence then entry.result, entry.state = text, "done" end
+  end
+  store:mark_entry(env.run_id, sequence, "done", text)
+  entries.boundary("after done", "what was made")
 end
 
 --- Ends all undo entries at once: the work stands.
@@ -99,10 +110,10 @@ function entries.finish(env, entry)
   local kind = lease.find(entry.kind)
   local arguments = json.decode(entry.arguments)
   local result = entry.result ~= "" and json.decode(entry.result) or nil
-  entries.boundary "before end"
+  entries.boundary("before end", entry.label)
   return async.timeout(kind.longest_end or longest_end, function()
     if kind.type ~= "undo" then return end_lease(kind, arguments, env, result) end
-    local outcome, stands = kind.undo(arguments, env)
+    local outcome, stands = kind.undo(arguments, env, result)
     return outcome or "undone", stands
   end, entry.label)
 end
@@ -114,12 +125,34 @@ local function mark(store, env, entry, state, message, notes)
   if not ok then notes[#notes + 1] = errors.wrap(problem) end
 end
 
+--- Takes back the leases of a kind that a run has out now, newest first, before its end. Raises what failed; that lease
+-- stays open, for the end.
+function entries.release(store, env, kind_name)
+  for index = #(env.written or {}), 1, -1 do
+    local entry = env.written[index]
+    if entry.kind == kind_name and entry.type == "lease" and entry.state ~= "ended" then
+      entries.finish(env, entry)
+      entries.boundary("after end", entry.label)
+      store:mark_entry(env.run_id, entry.sequence, "ended")
+      entry.state = "ended"
+    end
+  end
+end
+
+-- Whether what came before this entry may be undone only once this entry is.
+local function guards(entry)
+  local found, kind = core.pcall(lease.find, entry.kind)
+  return found and kind.guards_earlier_undo
+end
+
 --- Ends the entries of a run that are still open, newest first: leases always, undo entries when `undoing`.
--- An error of one never stops the rest, unless it says keep_rest: what is left is still needed then (a job that runs).
+-- An error of one never stops the rest, but for two: one that says keep_rest, for what is left is still needed then (a
+-- job that runs), and one of a kind that guards the earlier undo entries, which stay open then.
 -- on_end(entry, outcome, problem) after each. Gives the list of what could not be ended, and the list of what went
 -- wrong besides (marks that could not be written).
 function entries.finish_all(store, env, undoing, on_end)
   local problems, notes = {}, {}
+  local guarded = false
   local readable, all = core.pcall(store.entries, store, env.run_id)
   if not readable then
     if not env.written then error(all, 0) end
@@ -128,15 +161,19 @@ function entries.finish_all(store, env, undoing, on_end)
   end
   for index = #all, 1, -1 do
     local entry = all[index]
-    if entry.state ~= "ended" and (entry.type == "lease" or undoing) then
+    if entry.state ~= "ended" and entry.type == "undo" and undoing and guarded then
+      local told, other = core.pcall(on_end, entry, "left until that is settled", nil)
+      if not told then notes[#notes + 1] = errors.wrap(other) end
+    elseif entry.state ~= "ended" and (entry.type == "lease" or undoing) then
       local ok, outcome, stands = core.pcall(entries.finish, env, entry)
       local problem = not ok and errors.wrap(outcome) or nil
-      entries.boundary "after end"
+      entries.boundary("after end", entry.label)
       mark(store, env, entry, ok and "ended" or "failed", problem and errors.message(problem), notes)
       problems[#problems + 1] = problem
       local told, other = core.pcall(on_end, entry, ok and outcome or nil, problem)
       if not told then notes[#notes + 1] = errors.wrap(other) end
       if stands == lease.stands then undoing = false end
+      guarded = guarded or problem and guards(entry) or false
       if problem and rawget(problem, "keep_rest") then return problems, notes end
     elseif entry.state ~= "ended" then
       mark(store, env, entry, "ended", nil, notes)  -- an undo that is void: nothing is to be undone

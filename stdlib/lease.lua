@@ -5,12 +5,15 @@
 --   grant(arguments, env, secret)  makes it, and returns plain data; `secret` is never written down
 --   probe(arguments, env, result)  "ours", "absent" or "foreign" (there, but not made by this run)
 --   revoke(arguments, env, result) takes it away; called only when probe says "ours"
+--   prepare(arguments, env)        reads what is there, and adds to the arguments what revoke will need to put it back
+--                                  even when the process dies in grant; before the intent (optional)
 --   planned(arguments)             what grant would return, while planning (optional)
 --   named_by_run = true            says that the run's id is part of what is made: it cannot be anybody else's, and
 --                                  grant and revoke probe and verify in the same round trip (optional)
--- An undo entry's kind gives describe and undo(arguments, env); it must be harmless when its act never happened. It
--- returns what it did, for people, and may return lease.stands as a second value: the run's work turned out to be done,
--- and the undo entries before this one are void.
+-- An undo entry's kind gives describe and undo(arguments, env, made); made is what context:made wrote down, if it came
+-- to that. It must be harmless when its act never happened. It returns what it did, for people ("kept, WHY" when it
+-- left something on purpose), and may return lease.stands as a second value: the run's work turned out to be done, and
+-- the undo entries before this one are void. With guards_earlier_undo = true those stay open while this one fails.
 -- Both may give longest_end, a duration: how long ending one may take (60s without it).
 -- env:host(name) is a connected host, env.run_id the run. Tested by tests/stdlib/lease_test.lua.
 local core = require "drover.core"

@@ -43,8 +43,21 @@ end
 --- The plan as plain data.
 function plan:data() return { changes = json.array(self.changes), connections = json.array(self.connections) } end
 
---- The plan as text for a person, a list of lines.
-function plan:text()
+-- A long line in pieces of at most width, broken at spaces; what follows is indented further.
+local function add_wrapped(lines, text, width, indent)
+  local line = indent
+  for word in text:gmatch("%S+") do
+    if #line + #word + 1 > width and line:find("%S") then
+      lines[#lines + 1] = line
+      line = indent .. "   "
+    end
+    line = line .. (line:find("%S$") and " " or "") .. word
+  end
+  lines[#lines + 1] = line
+end
+
+--- The plan as text for a person, a list of lines. What will be written is broken at `width` columns; whole without it.
+function plan:text(width)
   local lines, hosts, by_host = {}, {}, {}
   for number, change in ipairs(self.changes) do
     if not by_host[change.host] then
@@ -60,7 +73,9 @@ function plan:text()
     for _, item in ipairs(by_host[host_name]) do
       local tail = item.change.temporary and "  (taken away again)" or ""
       lines[#lines + 1] = ("  %3d. %s%s"):format(item.number, item.change.text, tail)
-      for _, detail in ipairs(item.change.lines or {}) do lines[#lines + 1] = "         " .. detail end
+      for _, detail in ipairs(item.change.lines or {}) do
+        add_wrapped(lines, detail, width or math.huge, "         ")
+      end
     end
   end
   if #self.changes == 0 then lines[#lines + 1] = "  none" end

@@ -15,14 +15,28 @@ local added = {}
 --- Adds a check of your own: function(move), with move.ctx, move.source, move.destination, move.live, move.disks.
 function preflight.add(name, check) added[#added + 1] = { name, check } end
 
--- A check that cannot be made is a fault: not known is not fine.
+-- The move as one check sees it: faults and warnings are kept, so that they come in the order of the checks and not in
+-- that of the answers.
+local function apart(move)
+  local kept = {}
+  local ctx = setmetatable({
+    fault = function(_, ...) kept[#kept + 1] = table.pack("fault", ...) end,
+    warn = function(_, ...) kept[#kept + 1] = table.pack("warn", ...) end,
+  }, { __index = move.ctx, __newindex = move.ctx })
+  return setmetatable({ ctx = ctx }, { __index = move, __newindex = move }), kept
+end
+
+-- A check that cannot be made is a fault: not known is not fine. An unfinished run of the domain says so itself.
 local function run_check(move, one)
-  local ok, problem = core.xpcall(one[2], core.complete_error, move)
-  if ok then return end
+  local own, kept = apart(move)
+  local ok, problem = core.xpcall(one[2], core.complete_error, own)
+  if ok then return kept end
   if core.is_cancellation(problem) then error(problem, 0) end
-  move.ctx:fault(("cannot check %s: %s"):format(one[1], errors.message(problem)), rawget(problem, "hint"),
-    rawget(problem, "host"))
+  local message = errors.message(problem)
+  if not errors.is(problem, "DOMAIN_BUSY") then message = ("cannot check %s: %s"):format(one[1], message) end
+  own.ctx:fault(message, rawget(problem, "hint"), rawget(problem, "host"))
   if move.ctx.verbose then move.ctx.screen:note(tostring(rawget(problem, "traceback"))) end
+  return kept
 end
 
 --- Makes every check of a move.
@@ -39,7 +53,9 @@ function preflight.all(move)
     for _, one in ipairs(require("preflight." .. name)) do checks[#checks + 1] = one end
   end
   table.move(added, 1, #added, #checks + 1, checks)
-  async.parallel(checks, 16, function(one) run_check(move, one) end)
+  for _, kept in ipairs(async.parallel(checks, 16, function(one) return run_check(move, one) end)) do
+    for _, told in ipairs(kept) do move.ctx[told[1]](move.ctx, table.unpack(told, 2, told.n)) end
+  end
 end
 
 return preflight

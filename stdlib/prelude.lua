@@ -41,7 +41,13 @@ end
 
 function pcall(f, ...) return rethrow_cancellation(raw_pcall(f, ...)) end
 
-function xpcall(f, handler, ...) return rethrow_cancellation(raw_xpcall(f, handler, ...)) end
+function xpcall(f, handler, ...)
+  -- A handler may make anything of an error; a cancellation it does not get to see.
+  return rethrow_cancellation(raw_xpcall(f, function(problem)
+    if is_cancellation(problem) then return problem end
+    return handler(problem)
+  end, ...))
+end
 
 -- A script's own coroutines may wait too: an operation that one yields is handed on to the scheduler.
 local function hand_on(co, ok, first, ...)

@@ -36,7 +36,8 @@ function reconcile.observe(one_host, uuid)
     end
     if observed.status ~= "shut off" then
       local job = errors.catch({ "OPERATION_INVALID", "UNSUPPORTED", "NO_DOMAIN" }, domain.job, domain)
-      observed.job = job ~= nil and job.type ~= "none"
+      -- "cancelled" is a job whose abort was taken: it moves nothing more, and may hang on a QEMU that stands still.
+      observed.job = job ~= nil and job.type ~= "none" and job.type ~= "cancelled"
     end
     return observed
   end, "asking " .. one_host.name)
@@ -91,6 +92,18 @@ local function paused_alone(s, d, before)
   return { action = "stayed", text = where .. (before == "paused" and ", as before" or "") }
 end
 
+-- Nobody runs it. "migrated" is what libvirt says of a source whose move was completed: from then on the destination's
+-- disks are the newer ones, and what the guest wrote there before it stopped is nowhere else.
+local function off_on_both(s, d)
+  if s.status == "none" or s.reason == "migrated" and d.status == "shut off" then
+    return { action = "moved", text = "it moved, and is shut off on the destination", shut_off = true }
+  elseif s.reason == "migrated" then
+    return operator("it moved, and the destination does not have it any more",
+      "it stopped there, and had no definition; if its disks were copied, the newer ones are there")
+  end
+  return { action = "stayed", text = "it is shut off", shut_off = true }
+end
+
 -- Each row: when it applies, and what it means. The first that applies wins; the order is from "never touch" to "act".
 local rows = {
   { function(s, d) return s.status == "unreachable" or d.status == "unreachable" end, function(s, d)
@@ -141,13 +154,18 @@ local rows = {
       "if you know that it is whole: virsh resume there")
   end },
   { function(s, d) return s.status == "shut off" and is_off(d) or s.status == "none" and d.status == "shut off" end,
-  function(s)
-    return { action = s.status == "shut off" and "stayed" or "moved", text = "it is shut off", shut_off = true }
-  end },
+    off_on_both },
   { function(s, d) return s.status == "none" and d.status == "none" end, function()
     return operator("neither host has it", "look at both hosts' logs; its definition is in 'drover report --json'")
   end },
 }
+
+-- Of a domain that is shut off on both hosts, with a definition at the destination that the move made: whether it is
+-- known that it ran on the source to its end. A daemon that was restarted knows no reason any more.
+local function ended_here(source, destination)
+  if destination.reason == "failed" then return true end
+  return did_not_run[destination.reason or ""] and not did_not_run[source.reason or ""]
+end
 
 local function decide_by_table(source, destination, before)
   for _, row in ipairs(rows) do
@@ -163,12 +181,16 @@ end
 -- Gives { action, text, destroy =, resume =, undefine =, hint = }: without one of these three nothing is to be done.
 function reconcile.decide(source, destination, before, destination_had)
   local decision = decide_by_table(source, destination, before)
-  local stays = decision.action == "stayed" and source.status ~= "none"
-  if stays and destination.status == "shut off" and destination_had == "none" then
-    -- A2: what the move defined there goes again, once the source is seen to have it.
-    decision.action, decision.undefine = "clean", "destination"
-    decision.text = decision.text .. "; the destination has a definition that the move made"
+  if decision.action ~= "stayed" or destination.status ~= "shut off" or destination_had ~= "none" then
+    return decision
   end
+  if source.status == "shut off" and not ended_here(source, destination) then
+    return operator("it is shut off on both hosts, and may have run on the destination since",
+      "look whose disks are newer; start it there, and undefine the other")
+  end
+  -- A2: what the move defined there goes again, once the source is seen to have it.
+  decision.action, decision.undefine = "clean", "destination"
+  decision.text = decision.text .. "; the destination has a definition that the move made"
   return decision
 end
 

@@ -71,10 +71,10 @@ local function polyline(points, colour)
   return shape:format(table.concat(text, " "), colour)
 end
 
--- Bytes left and dirty rate over the move; each has its own scale, named at its end of the axis.
+-- Bytes left and, where the guest's writes were measured, their rate; each on its own scale, named at its end.
 local function curve(progress)
   local first_ms, last_ms = progress[1].at_ms, progress[#progress].at_ms
-  local most_left, most_dirty = 1, 1
+  local most_left, most_dirty = 1, 0
   for _, event in ipairs(progress) do
     most_left = math.max(most_left, event.data.remaining_bytes or 0)
     most_dirty = math.max(most_dirty, event.data.dirty_bytes_s or 0)
@@ -83,16 +83,23 @@ local function curve(progress)
   for _, event in ipairs(progress) do
     local x = 70 + (event.at_ms - first_ms) / math.max(1, last_ms - first_ms) * 760
     left[#left + 1] = { x, 180 - (event.data.remaining_bytes or 0) / most_left * 160 }
-    dirty[#dirty + 1] = { x, 180 - (event.data.dirty_bytes_s or 0) / most_dirty * 160 }
+    dirty[#dirty + 1] = { x, 180 - (event.data.dirty_bytes_s or 0) / math.max(1, most_dirty) * 160 }
   end
-  local axes = '<path d="M70 20V180H830" fill="none" stroke="var(--line)"/>'
-  local labels = ('<text x="0" y="24">%s</text><text x="0" y="184">0</text><text x="836" y="24">%s/s</text>'
-    .. '<text x="70" y="200">0 s</text><text x="780" y="200">%s</text>'):format(units.format_size(most_left),
-    units.format_size(most_dirty), units.format_duration(last_ms - first_ms))
-  local legend = '<text x="300" y="200" style="fill:var(--blue)">left to send</text>'
-    .. '<text x="420" y="200" style="fill:var(--orange)">dirty rate</text>'
-  return '<svg viewBox="0 0 920 210" role="img" aria-label="Memory left and dirty rate">' .. axes
-    .. polyline(left, "blue") .. polyline(dirty, "orange") .. labels .. legend .. "</svg>"
+  local parts = {
+    '<svg viewBox="0 0 920 210" role="img" aria-label="Left to send, and dirty rate">',
+    '<path d="M70 20V180H830" fill="none" stroke="var(--line)"/>', polyline(left, "blue"),
+    ('<text x="0" y="24">%s</text><text x="0" y="184">0</text><text x="70" y="200">0 s</text>'):format(
+      units.format_size(most_left)),
+    ('<text x="780" y="200">%s</text>'):format(units.format_duration(last_ms - first_ms)),
+    '<text x="300" y="200" style="fill:var(--blue)">left to send</text>',
+  }
+  if most_dirty > 0 then
+    parts[#parts + 1] = polyline(dirty, "orange")
+    parts[#parts + 1] = ('<text x="836" y="24">%s/s</text>'):format(units.format_size(most_dirty))
+    parts[#parts + 1] = '<text x="420" y="200" style="fill:var(--orange)">dirty rate</text>'
+  end
+  parts[#parts + 1] = "</svg>"
+  return table.concat(parts)
 end
 
 local function rows_of(list, head, row)
@@ -116,32 +123,44 @@ local function leases(entries)
   end)
 end
 
-local function facts(run, parameters, problem)
+local function definition_list(rows)
   local out = { "<dl>" }
-  local function add(name, text) out[#out + 1] = "<dt>" .. name .. "</dt><dd>" .. text .. "</dd>" end
-  add("playbook", escape(run.playbook) .. ' <span class="soft">' .. escape(run.playbook_file) .. "</span>")
-  add("state", ('<span class="%s">%s</span>'):format(state_class[run.state] or "", escape(run.state)))
-  add("began", clock(run.started_ms))
-  if run.ended_ms > 0 then add("took", units.format_duration(run.ended_ms - run.started_ms)) end
-  if problem then
-    add("error", '<span class="bad">' .. escape(problem.message or "") .. "</span>"
-      .. (problem.hint and "<br>" .. escape(problem.hint) or ""))
-  end
-  local names = {}
-  for name in pairs(parameters) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local value = parameters[name]
-    if type(value) ~= "table" and value ~= "" then add(escape(name), "<code>" .. escape(value) .. "</code>") end
-  end
+  for _, row in ipairs(rows) do out[#out + 1] = "<dt>" .. escape(row[1]) .. "</dt><dd>" .. row[2] .. "</dd>" end
   out[#out + 1] = "</dl>"
   return table.concat(out)
 end
 
+local function facts(run, problem, summary)
+  local rows = {
+    { "playbook", escape(run.playbook) .. ' <span class="soft">' .. escape(run.playbook_file) .. "</span>" },
+    { "state", ('<span class="%s">%s</span>'):format(state_class[run.state] or "", escape(run.state)) },
+    { "began", clock(run.started_ms) },
+  }
+  if run.ended_ms > 0 then rows[#rows + 1] = { "took", units.format_duration(run.ended_ms - run.started_ms) } end
+  if problem then
+    rows[#rows + 1] = { "error", '<span class="bad">' .. escape(problem.message or "") .. "</span>"
+      .. (problem.hint and "<br>" .. escape(problem.hint) or "") }
+  end
+  for _, row in ipairs(summary) do rows[#rows + 1] = { row[1], escape(row[2]) } end
+  return definition_list(rows)
+end
+
+local function parameter_list(parameters)
+  local rows = {}
+  for name, value in pairs(parameters) do
+    local shown = type(value) ~= "table" and value ~= ""
+    if shown then rows[#rows + 1] = { name, "<code>" .. escape(value) .. "</code>" } end
+  end
+  table.sort(rows, function(left, right) return left[1] < right[1] end)
+  return definition_list(rows)
+end
+
 --- The page. run, entries, events as the journal gives them, with decoded data; parameters and problem as tables.
 function report_html.page(run, entries, events, parameters, problem)
-  local parts = { section("Run", facts(run, parameters, problem)) }
   local steps, progress, warnings = of_type(events, "step"), of_type(events, "progress"), of_type(events, "warning")
+  local summary = of_type(events, "summary")[1]
+  while progress[1] and (progress[1].data.total_bytes or 0) == 0 do table.remove(progress, 1) end
+  local parts = { section("Run", facts(run, problem, summary and summary.data or {})) }
   if #steps > 0 then parts[#parts + 1] = section("Steps", timeline(run, steps)) end
   if #progress > 1 then parts[#parts + 1] = section("The move", curve(progress)) end
   if #warnings > 0 then
@@ -151,6 +170,7 @@ function report_html.page(run, entries, events, parameters, problem)
     end))
   end
   if #entries > 0 then parts[#parts + 1] = section("Granted, and taken back", leases(entries)) end
+  parts[#parts + 1] = section("Parameters", parameter_list(parameters))
   return '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     .. '<meta name="viewport" content="width=device-width">'
     .. "<title>drover run " .. escape(run.id) .. "</title><style>" .. style .. "</style></head><body><main><h1>Run "

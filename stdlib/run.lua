@@ -54,6 +54,7 @@ local function take_back(ctx, undoing)
     local fields = { kind = entry.kind, label = entry.label, outcome = outcome,
       error = problem and errors.message(problem) or nil }
     ctx.screen:event("ended", fields)
+    if tostring(outcome):find("^kept") then ctx:warn(entry.label .. ": " .. outcome) end
     if problem then ctx:warn("not taken back: " .. entry.label .. ": " .. errors.message(problem)) end
     ctx.store:add_event(ctx.run_id, "ended", json.encode(fields))
   end)
@@ -90,6 +91,9 @@ local function finish(ctx, problem, options)
     left, notes = take_back(ctx, problem ~= nil)
   end
   problem = with_leftovers(problem, left, ctx.run_id)
+  if #ctx.rows > 0 then
+    core.pcall(ctx.store.add_event, ctx.store, ctx.run_id, "summary", json.encode(json.array(ctx.rows)))
+  end
   ctx.store:end_run(ctx.run_id, state_of(problem, left), problem and json.encode(as_data(problem)) or "")
   for _, note in ipairs(notes) do
     ctx:warn("the journal could not be written while the run ended: " .. errors.message(note),

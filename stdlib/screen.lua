@@ -92,7 +92,8 @@ function screen:progress(label, fields)
   if self.mode ~= "terminal" then return end
   local parts = {}
   local left_bytes, total_bytes = fields.remaining_bytes or 0, fields.total_bytes or 0
-  local share = total_bytes > 0 and 1 - left_bytes / total_bytes or 0
+  if total_bytes == 0 then return end  -- the job is there, and nothing is known of it yet
+  local share = 1 - left_bytes / total_bytes
   share = math.max(0, math.min(1, share))
   parts[#parts + 1] = bar(share, 24) .. (" %3d%%"):format(math.floor(share * 100))
   parts[#parts + 1] = units.format_size(left_bytes) .. " left"

@@ -125,7 +125,10 @@ std::string Args::choice(int index, const char* name, const std::vector<std::str
 }
 
 Options::Options(lua_State* L, int index, const char* function)
-    : L_(L), index_(index < 0 ? lua_absindex(L, index) : index), present_(!lua_isnoneornil(L, index)), function_(function) {
+    : L_(L),
+      index_(index < 0 ? lua_absindex(L, index) : index),
+      present_(!lua_isnoneornil(L, index)),
+      function_(function) {
   if (present_ && lua_type(L, index) != LUA_TTABLE) {
     throw Error("lua", "BAD_ARGUMENT",
                 std::string(function) + ": options: expected a table, got " + describe_value(L, index));

@@ -102,6 +102,8 @@ void push_error(lua_State* L, const Error& error) {
   set_text(L, "where", caller_place(L));
   if (error.cause) {
     push_error(L, *error.cause);
+    lua_pushnil(L);  // the place is the error's own
+    lua_setfield(L, -2, "where");
     lua_setfield(L, -2, "cause");
   }
   luaL_traceback(L, L, nullptr, 1);

@@ -1,9 +1,12 @@
 #include "bindings/core/operation.h"
 
+#include <chrono>
+
 #include "bindings/core/error_object.h"
 #include "bindings/core/module.h"
 #include "bindings/core/object.h"
 #include "bindings/core/runtime.h"
+#include "host/base/log.h"
 
 namespace drover::core {
 
@@ -51,6 +54,29 @@ void Operation::become_ready() {
 
 namespace {
 
+// Says in the log how long a piece of work took: where the time of a run goes.
+class Stopwatch {
+ public:
+  explicit Stopwatch(const std::string& description) : watching_(log::enabled(log::Level::debug)) {
+    if (!watching_) return;
+    description_ = description;
+    started_ = std::chrono::steady_clock::now();
+  }
+  ~Stopwatch() {
+    if (!watching_) return;
+    auto elapsed = std::chrono::steady_clock::now() - started_;
+    auto elapsed_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
+    log::write(log::Level::debug, std::to_string(elapsed_ms) + " ms  " + description_);
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  bool watching_;
+  std::string description_;
+  std::chrono::steady_clock::time_point started_;
+};
+
 class WorkOperation : public Operation {
  public:
   WorkOperation(std::string description, OnCancel on_cancel)
@@ -61,6 +87,7 @@ class WorkOperation : public Operation {
     auto mailbox = runtime.loop().mailbox();
     runtime.workers().submit([self, work = std::move(work), mailbox, token = token_]() mutable {
       std::function<void()> deliver;
+      Stopwatch stopwatch(self->description());
       try {
         token->throw_if_cancelled(self->description());
         deliver = [self, push = work(*token)]() { self->finish(push); };

@@ -10,6 +10,16 @@
 
 namespace drover::journal {
 
+std::string state_folder() {
+  if (const char* folder = std::getenv("DROVER_STATE"); folder != nullptr && *folder != '\0') return folder;
+  if (geteuid() == 0) return "/var/lib/drover";
+  if (const char* folder = std::getenv("XDG_STATE_HOME"); folder != nullptr && *folder == '/') {
+    return std::string(folder) + "/drover";
+  }
+  const char* home = std::getenv("HOME");
+  return std::string(home != nullptr ? home : "/tmp") + "/.local/state/drover";
+}
+
 namespace {
 
 using core::Args;
@@ -22,17 +32,6 @@ struct Journal {
   static constexpr const char* lua_name = "journal.Journal";
   std::shared_ptr<Store> store;
 };
-
-// $DROVER_STATE, /var/lib/drover for root, $XDG_STATE_HOME/drover or ~/.local/state/drover else.
-std::string state_folder() {
-  if (const char* folder = std::getenv("DROVER_STATE"); folder != nullptr && *folder != '\0') return folder;
-  if (geteuid() == 0) return "/var/lib/drover";
-  if (const char* folder = std::getenv("XDG_STATE_HOME"); folder != nullptr && *folder == '/') {
-    return std::string(folder) + "/drover";
-  }
-  const char* home = std::getenv("HOME");
-  return std::string(home != nullptr ? home : "/tmp") + "/.local/state/drover";
-}
 
 std::shared_ptr<Store> check_store(lua_State* L, const char* function) {
   auto store = core::check_object<Journal>(L, 1, function).store;
@@ -318,7 +317,7 @@ core::Class journal_class() {
           {"end_run",
            end_run,
            "Ends a run.",
-           {{"run", "string", "The id of the run."},
+           {{"run", "string", "The id of a run."},
             {"state", "string", "done, failed, interrupted, needs_operator, recovered or undone."},
             {"error?", "string", "JSON of the error."}},
            {},
@@ -327,28 +326,28 @@ core::Class journal_class() {
           {"claim_object",
            claim_object,
            "Says what the run is about, unless another run of that object is not finished: then its id is given.",
-           {{"run", "string", "The id of the run."}, {"object", "string", "A domain's UUID."}},
+           {{"run", "string", "The id of a run."}, {"object", "string", "A domain's UUID."}},
            {{"holder", "string?", "The other run; nil when the object is this run's now."}},
            unusable,
            waits},
           {"set_run_kept",
            set_run_kept,
            "Marks a run whose entries were left on purpose, or takes that back.",
-           {{"run", "string", "The id of the run."}, {"kept", "boolean", "Whether it keeps what it did."}},
+           {{"run", "string", "The id of a run."}, {"kept", "boolean", "Whether its entries stay for a person."}},
            {},
            unusable,
            waits},
           {"commit_run",
            commit_run,
            "Ends all undo entries of a run at once, durably.",
-           {{"run", "string", "The id of the run."}},
+           {{"run", "string", "The id of a run."}},
            {},
            unusable,
            waits},
           {"adopt_run",
            adopt_run,
            "Takes over a dead run, or one that needs an operator; false when somebody alive has it or it was finished.",
-           {{"run", "string", "The id of a run whose process is gone."}},
+           {{"run", "string", "The id of a run."}},
            {{"adopted", "boolean", ""}},
            unusable,
            waits},
@@ -362,41 +361,41 @@ core::Class journal_class() {
           {"find_run",
            find_run,
            "The run of that id, or of a unique beginning of it.",
-           {{"run", "string", "An id, or the beginning of one."}},
-           {{"run", "table?", ""}},
+           {{"run", "string", "The id of a run."}},
+           {{"run", "table?", "The id of a run."}},
            "AMBIGUOUS_RUN, JOURNAL_UNUSABLE",
            waits},
           {"add_intent",
            add_intent,
            "Writes an entry before its effect, durably.",
-           {{"run", "string", "The id of the run."},
+           {{"run", "string", "The id of a run."},
             {"entry", "table", "type (lease, undo), kind, label, arguments (JSON)."}},
-           {{"sequence", "integer", ""}},
+           {{"sequence", "integer", "The number that add_intent gave."}},
            unusable,
            waits},
           {"mark_entry",
            mark_entry,
            "Marks an entry done, ended or failed.",
-           {{"run", "string", "The id of the run."},
-            {"sequence", "integer", "What add_intent gave."},
+           {{"run", "string", "The id of a run."},
+            {"sequence", "integer", "The number that add_intent gave."},
             {"state", "string", "done, ended, failed."},
             {"result?", "string", "JSON of what the grant gave."},
-            {"error?", "string", "Why it could not be done."}},
+            {"error?", "string", "What went wrong, for a person."}},
            {},
            unusable,
            waits},
           {"entries",
            entries,
            "The entries of a run, in order.",
-           {{"run", "string", "The id of the run."}},
+           {{"run", "string", "The id of a run."}},
            {{"entries", "table[]", ""}},
            unusable,
            waits},
           {"add_event",
            add_event,
            "Adds to a run's history.",
-           {{"run", "string", "The id of the run."},
-            {"type", "string", "What kind of event: \"step\", \"warning\", \"ended\"."},
+           {{"run", "string", "The id of a run."},
+            {"type", "string", "step, warning, progress, lease, ended, ..."},
             {"data", "string", "JSON."}},
            {},
            unusable,
@@ -404,7 +403,7 @@ core::Class journal_class() {
           {"events",
            events,
            "The history of a run.",
-           {{"run", "string", "The id of the run."}},
+           {{"run", "string", "The id of a run."}},
            {{"events", "table[]", ""}},
            unusable,
            waits},

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int schema_version = 1;
 constexpr int busy_timeout_ms = 10000;
+constexpr int least_page_bytes = 4096;  // SQLite's default page, and so the least size of a journal
 
 constexpr const char* schema = R"(
 create table runs (
@@ -131,6 +132,11 @@ Store::Store(const std::string& path) : path_(path) {
 }
 
 void Store::open() {
+  // SQLite takes a file below one page for a new database, and would begin a new journal over a lost one.
+  struct stat info {};
+  if (stat(path_.c_str(), &info) == 0 && info.st_size > 0 && info.st_size < least_page_bytes) {
+    throw damaged(path_, "it is cut off");
+  }
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
   if (sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) != SQLITE_OK) throw unusable(database_, path_);
   chmod(path_.c_str(), S_IRUSR | S_IWUSR);

@@ -290,6 +290,19 @@ GrantedKey authorize_key(core::Machine& machine, const KeyRequest& request, core
   return granted;
 }
 
+GrantedKey foresee_key(core::Machine& machine, const KeyRequest& request, core::CancelToken& token) {
+  KeysPlace place = read_place(machine, request, token);
+  GrantedKey foreseen;
+  foreseen.user = place.user;
+  foreseen.file = place.real;
+  foreseen.added_newline = !place.contents.empty() && place.contents.back() != '\n';
+  foreseen.made_file = !place.exists;
+  std::string directory = place.real.substr(0, std::max<size_t>(place.real.rfind('/'), 1));
+  foreseen.made_directory = std::none_of(place.nodes.begin(), place.nodes.end(),
+                                         [&](const KeysPlace::Node& node) { return node.path == directory; });
+  return foreseen;
+}
+
 bool revoke_key(core::Machine& machine, const KeyRequest& request, const GrantedKey& granted,
                 core::CancelToken& token) {
   PublicKey key = parse_public_key(request.key);

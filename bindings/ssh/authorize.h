@@ -58,6 +58,10 @@ struct GrantedKey {
 // Throws BAD_KEY, BAD_ARGUMENT, NO_USER, KEYS_DISABLED, UNSAFE_PERMISSIONS, NO_PERMISSION, NO_SPACE, BUSY.
 GrantedKey authorize_key(core::Machine& machine, const KeyRequest& request, core::CancelToken& token);
 
+// What authorize_key would have to make besides the line, as the file is now: read before the act, so that it can be
+// written down before it. The line is empty.
+GrantedKey foresee_key(core::Machine& machine, const KeyRequest& request, core::CancelToken& token);
+
 // Takes away what authorize_key gave: the line, and the file and folder that it made when nothing else is in them.
 // False when it was not there; nothing is an error that leaves the host clean.
 bool revoke_key(core::Machine& machine, const KeyRequest& request, const GrantedKey& granted, core::CancelToken& token);

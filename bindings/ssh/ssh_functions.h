@@ -29,6 +29,7 @@ int key_write_private(lua_State* L);
 int remove_private(lua_State* L);
 int authorize(lua_State* L);
 int revoke(lua_State* L);
+int foresee_authorize(lua_State* L);
 int probe_authorized(lua_State* L);
 int format_key_line(lua_State* L);
 int parse_key(lua_State* L);

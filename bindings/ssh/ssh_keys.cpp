@@ -130,6 +130,24 @@ int authorize(lua_State* L) {
       core::OnCancel::wait);
 }
 
+int foresee_authorize(lua_State* L) {
+  auto machine = check_machine(L, 1, "ssh.foresee_authorize");
+  Options options(L, 2, "ssh.foresee_authorize");
+  KeyRequest request;
+  request.user = options.text("user").value_or("");
+  request.file = options.text("file").value_or("");
+  options.finish();
+  return core::start_work(L, "look at the keys on " + machine->name(), [machine, request](CancelToken& token) -> Push {
+    GrantedKey foreseen = foresee_key(*machine, request, token);
+    return [foreseen](lua_State* L) {
+      push_granted(L, foreseen);
+      lua_pushnil(L);
+      lua_setfield(L, -2, "line");
+      return 1;
+    };
+  });
+}
+
 int revoke(lua_State* L) {
   auto machine = check_machine(L, 1, "ssh.revoke");
   Options options(L, 2, "ssh.revoke");

@@ -174,7 +174,7 @@ std::vector<core::Function> domain_definition_methods() {
       {"set_description",
        set_description,
        "Sets its description; \"\" removes it.",
-       {{"text", "string", "The new description; \"\" takes it away."}, impact},
+       {{"text", "string", "What it says."}, impact},
        {same},
        refused,
        Blocking::yes,

@@ -173,10 +173,10 @@ core::Function question(const char* name, lua_CFunction call, const char* doc) {
 
 std::vector<core::Function> domain_state_methods() {
   return {
-      {"name", name, "Its name. Asks nobody.", {}, {{"name", "string", ""}}, "CONNECTION_CLOSED"},
-      {"uuid", uuid, "Its UUID. Asks nobody.", {}, {{"uuid", "string", ""}}, "CONNECTION_CLOSED"},
+      {"name", name, "Its name. Asks nobody.", {}, {{"name", "string", "Its name."}}, "CONNECTION_CLOSED"},
+      {"uuid", uuid, "Its UUID. Asks nobody.", {}, {{"uuid", "string", "Its UUID."}}, "CONNECTION_CLOSED"},
       {"connection", connection_of, "The connection that it came from.", {}, {{"connection", "virt.Connection", ""}}},
-      {"tostring", tostring, "virt.Domain NAME on HOST.", {}, {{"text", "string", ""}}},
+      {"tostring", tostring, "virt.Domain NAME on HOST.", {}, {{"text", "string", "What it says."}}},
       {"id",
        id,
        "The number of the running domain; nil when it does not run.",

@@ -168,7 +168,11 @@ core::Class event_stream_class() {
                  "device (its alias). migration_iteration: iteration. nil when the time is over."}},
                "STREAM_CLOSED, CONNECTION_CLOSED, CONNECTION_LOST, CANCELLED",
                Blocking::yes},
-              {"dropped", dropped, "How many were dropped because nobody took them.", {}, {{"count", "integer", ""}}},
+              {"dropped",
+               dropped,
+               "How many were dropped because nobody took them.",
+               {},
+               {{"count", "integer", "How many."}}},
               {"close", close, "Ends it; tasks that wait get STREAM_CLOSED.", {}, {}, "", Blocking::yes},
           },
           core::destroy_object<EventStream>};

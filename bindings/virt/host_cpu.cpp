@@ -174,7 +174,7 @@ std::vector<core::Function> cpu_methods_of_connection() {
       {"compare_hypervisor_cpu",
        compare_hypervisor_cpu,
        "Compares a CPU with what the hypervisor can give a guest on this host: the question before a move.",
-       {cpu, {"options?", "table", fail_doc + emulator_doc}},
+       {cpu, {"options?", "table", fail_doc + " " + emulator_doc}},
        {verdict},
        errors,
        Blocking::yes},

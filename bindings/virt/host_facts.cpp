@@ -197,7 +197,7 @@ std::vector<core::Function> host_methods_of_connection() {
        max_vcpus,
        "The most CPUs that a domain can have.",
        {{"type?", "string", "Domain type as kvm, qemu."}},
-       {{"count", "integer", ""}},
+       {{"count", "integer", "How many."}},
        gone,
        Blocking::yes},
   };

@@ -87,7 +87,7 @@ core::Class interface_class() {
   return {Interface::lua_name,
           "A network interface of a host.",
           {
-              {"name", name, "Its name.", {}, {{"name", "string", ""}}, "CONNECTION_CLOSED"},
+              {"name", name, "Its name.", {}, {{"name", "string", "Its name."}}, "CONNECTION_CLOSED"},
               {"mac", mac, "Its address, \"\" when it has none.", {}, {{"mac", "string", ""}}, "CONNECTION_CLOSED"},
               {"xml",
                xml,

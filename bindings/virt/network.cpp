@@ -176,7 +176,7 @@ int create_network(lua_State* L) {
 }  // namespace
 
 std::vector<core::Function> network_methods_of_connection() {
-  const core::Value wanted{"name_or_uuid", "string", "The name or the UUID."};
+  const core::Value wanted{"name_or_uuid", "string", "Its name or its UUID."};
   const std::vector<core::Value> source{{"xml", "string", "Network XML."},
                                         {"options?", "table", "validate: boolean, against libvirt's schema."}};
   const core::Value made{"network", "virt.Network", ""};
@@ -225,8 +225,8 @@ core::Class network_class() {
       Network::lua_name,
       "A virtual network of a connection.",
       {
-          {"name", name, "Its name.", {}, {{"name", "string", ""}}, "CONNECTION_CLOSED"},
-          {"uuid", uuid, "Its UUID.", {}, {{"uuid", "string", ""}}, "CONNECTION_CLOSED"},
+          {"name", name, "Its name.", {}, {{"name", "string", "Its name."}}, "CONNECTION_CLOSED"},
+          {"uuid", uuid, "Its UUID.", {}, {{"uuid", "string", "Its UUID."}}, "CONNECTION_CLOSED"},
           {"bridge_name",
            bridge_name,
            "Its bridge on the host, nil for a network that works without one.",
@@ -259,7 +259,7 @@ core::Class network_class() {
            autostart,
            "Whether it starts with the host.",
            {},
-           {{"on", "boolean", ""}},
+           {{"on", "boolean", "Whether it starts with its host."}},
            "NO_NETWORK",
            Blocking::yes},
           {"dhcp_leases",
@@ -291,7 +291,7 @@ core::Class network_class() {
           {"set_autostart",
            set_autostart,
            "Whether it starts with the host.",
-           {{"on", "boolean", "Whether it starts with the host."}},
+           {{"on", "boolean", "Whether it starts with its host."}},
            self,
            errors,
            Blocking::yes,

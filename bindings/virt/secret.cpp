@@ -113,7 +113,7 @@ std::vector<core::Function> secret_methods_of_connection() {
       {"find_secret",
        find_secret,
        "Whether the host keeps this secret.",
-       {{"uuid", "string", "The UUID of the secret."}},
+       {{"uuid", "string", "Its UUID."}},
        {found},
        errors,
        Blocking::yes},

@@ -149,7 +149,7 @@ std::vector<core::Function> statistics_methods_of_connection() {
        all_domain_stats,
        "Statistics of all domains in one call.",
        {{"options?", "table",
-         std::string(options_doc) +
+         std::string(options_doc) + " " +
              "Booleans that choose domains: active, inactive, persistent, transient, running, paused, shutoff, "
              "other_state."}},
        {{"list", "table[]", std::string("name, uuid, stats. ") + names_doc}},

@@ -87,7 +87,7 @@ int create_pool(lua_State* L) {
 }  // namespace
 
 std::vector<core::Function> pool_methods_of_connection() {
-  const core::Value name{"name_or_uuid", "string", "The name or the UUID."};
+  const core::Value name{"name_or_uuid", "string", "Its name or its UUID."};
   const core::Value pool_xml{"xml", "string", "Pool XML."};
   const core::Value made{"pool", "virt.Pool", ""};
   const core::Value maybe{"pool?", "virt.Pool", ""};

@@ -155,7 +155,7 @@ core::Class volume_class() {
       Volume::lua_name,
       "A volume of a storage pool: an image file, a logical volume, ...",
       {
-          {"name", name, "Its name in its pool.", {}, {{"name", "string", ""}}, "CONNECTION_CLOSED"},
+          {"name", name, "Its name in its pool.", {}, {{"name", "string", "Its name."}}, "CONNECTION_CLOSED"},
           {"key",
            key,
            "What names it on its host whatever its pool is called; for files the path.",

@@ -9,10 +9,22 @@ local function decoded(text)
   return ok and type(value) == "table" and value or {}
 end
 
--- A field that is there and is no JSON null, as text.
-local function field(value)
-  return value ~= nil and value ~= json.null() and tostring(value) or "?"
+local units_of_numbers = { "_ms$", "_bytes$", "_bytes_s$" }
+
+-- The data of an event, without nulls and without figures that are no numbers.
+local function event_data(text)
+  local data = decoded(text)
+  for name, value in pairs(data) do
+    local wrong = value == json.null() or type(name) ~= "string"
+    for _, unit in ipairs(units_of_numbers) do
+      wrong = wrong or name:find(unit) and type(value) ~= "number"
+    end
+    if wrong then data[name] = nil end
+  end
+  return data
 end
+
+local function field(value) return value ~= nil and tostring(value) or "?" end
 
 return function(request)
   local store = journal.open()
@@ -22,7 +34,7 @@ return function(request)
       message = request.run == "" and "there are no runs yet" or "there is no run " .. request.run }
   end
   local entries, events = store:entries(one.id), store:events(one.id)
-  for _, event in ipairs(events) do event.data = decoded(event.data) end
+  for _, event in ipairs(events) do event.data = event_data(event.data) end
   if request.html then
     io.write(require("report_html").page(one, entries, events, decoded(one.parameters),
       one.error ~= "" and decoded(one.error) or nil))
@@ -39,6 +51,8 @@ return function(request)
       local elapsed_ms = event.data.elapsed_ms
       print(("  %s  %-50s %s"):format(event.data.ok == true and "ok" or "no", field(event.data.step),
         math.type(elapsed_ms) == "integer" and units.format_duration(elapsed_ms) or ""))
+    elseif event.type == "summary" then
+      for _, row in ipairs(event.data) do print(("      %s: %s"):format(row[1], row[2])) end
     elseif event.type == "warning" then
       print("  warning  " .. field(event.data.message))
     end

@@ -34,7 +34,7 @@ local function show_plan(plan, options)
   if options.json then
     print(json.encode(plan:data()))
   else
-    print(table.concat(plan:text(), "\n"))
+    print(table.concat(plan:text(terminal.width()), "\n"))
   end
 end
 

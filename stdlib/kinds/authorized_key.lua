@@ -1,5 +1,7 @@
 -- Lease "authorized-key": the run's key may log in on a host, for what the run needs and until it expires.
--- Arguments: host, user, key (the public line), from, command, expires_at_s, mark, port_forwarding.
+-- Arguments: host, user, key (the public line), from, command, expires_at_s, mark, port_forwarding, foreseen.
+-- foreseen is what ssh.foresee_authorize read before the intent was written: when drover dies in the grant, it is all
+-- that a recovery has to leave the file as it was, byte for byte.
 local lease = require "lease"
 
 local function description(a)
@@ -16,9 +18,9 @@ local function as_line(a)
   return table.concat(options, ",") .. " " .. a.key .. " " .. a.mark
 end
 
--- What revoking needs to know of what authorising did.
+-- What revoking needs to know of what authorising did, or was about to do.
 local function granted(a, result)
-  result = result or {}
+  result = result or a.foreseen or {}
   return { user = a.user, key = a.key, mark = a.mark, file = result.file, added_newline = result.added_newline,
     made_file = result.made_file, made_directory = result.made_directory }
 end
@@ -29,6 +31,9 @@ return lease.kind {
   named_by_run = true,
   describe = function(a)
     return { host = a.host, text = "let the run's key in as " .. (a.user or "root"), lines = { as_line(a) } }
+  end,
+  prepare = function(a, env)
+    a.foreseen = a.foreseen or ssh.foresee_authorize(env:host(a.host).machine, { user = a.user })
   end,
   probe = function(a, env, result)
     return ssh.probe_authorized(env:host(a.host).machine, { user = a.user, key = a.key, mark = a.mark,

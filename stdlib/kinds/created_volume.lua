@@ -1,13 +1,20 @@
--- Undo "created-volume": delete a volume that this run made, and only then.
--- It is kept when a domain on either host refers to it, or when it is the same storage as the source's.
--- Arguments: host, other_host, path, source_path, run.
+-- Undo "created-volume": delete a volume that this run made, and only then. It is kept
+--   when it cannot be proven that this run made it: the path was free before the intent, and either it is the very file
+--   that was written down after the making (inode and birth), or the run died in between and the file was born after
+--   the intent and holds no data yet: before it is written down, no move can have begun;
+--   when a domain refers to it (on the other host the same path means other storage, or the same: see the next);
+--   when it is the same storage as the source's, found by experiment.
+-- Arguments: host, other_host, path, source_path, run, free_at_s (the host's clock when the path was free).
+-- Tested by tests/stdlib/created_volume_test.lua and tests/faults.
+local core = require "drover.core"
 local errors = require "errors"
 local lease = require "lease"
 local script = require "script"
 local xml = require "xml"
 
 local identity = [[stat -L -c %i:%s -- "$1" 2>/dev/null; exit 0]]
-local make = [[set -C; : > "$1"]]
+-- One of an attempt that died is in the way of this one; its name holds the run's id.
+local make = [[rm -f -- "$1"; set -C; : > "$1"]]
 local is_there = [[[ -e "$1" ] && echo yes || echo no]]
 
 -- Same inode number and size may be chance, so an experiment decides: a file made on one host, looked for on the other.
@@ -16,9 +23,10 @@ local function same_storage(one, other, a)
   if here == "" or here ~= script.read(other, identity, { a.source_path }).output then return false end
   local name = "/.drover-" .. a.run .. "-same"
   script.run(other, make, { a.source_path:match("^(.*)/") .. name })
-  local seen = script.read(one, is_there, { a.path:match("^(.*)/") .. name }).output:find("yes") ~= nil
+  local ok, seen = core.pcall(script.read, one, is_there, { a.path:match("^(.*)/") .. name })
   script.run(other, [[rm -f -- "$1"]], { a.source_path:match("^(.*)/") .. name })
-  return seen
+  if not ok then error(seen, 0) end
+  return seen.output:find("yes") ~= nil
 end
 
 local function refers_to(one_host, path)
@@ -32,13 +40,43 @@ local function refers_to(one_host, path)
   end
 end
 
+-- Inode, birth (0 where the file system keeps none), last change and allocated bytes; nothing when it is not there.
+local facts = [[stat -L -c '%i %W %Z %b %B' -- "$1" 2>/dev/null; exit 0]]
+
+local function look(one, path)
+  local inode, birth_s, changed_s, blocks, block_bytes =
+    script.read(one, facts, { path }).output:match("^(%d+) (%-?%d+) (%d+) (%d+) (%d+)")
+  if not inode then return nil end
+  return { inode = inode, birth_s = math.max(0, tonumber(birth_s)), changed_s = tonumber(changed_s),
+    allocated_bytes = tonumber(blocks) * tonumber(block_bytes) }
+end
+
+-- What an image without data takes: a qcow2 header and its first tables.
+local most_empty_bytes = 1048576
+
+-- Whether this run made the file; else why that is not known.
+local function is_ours(a, made, now)
+  if made then
+    if made.inode == now.inode and made.birth_s == now.birth_s then return true end
+    return false, "it is not the file that this run made"
+  end
+  local born_s = now.birth_s > 0 and now.birth_s or now.changed_s
+  if a.free_at_s and born_s >= a.free_at_s and now.allocated_bytes <= most_empty_bytes then return true end
+  return false, "it appeared when this run was about to make it, and may be somebody else's"
+end
+
 return lease.undo_kind {
   name = "created-volume",
+  -- What was made, for context:made: the undo knows it again.
+  identity = look,
   describe = function(a) return { host = a.host, text = "delete " .. a.path } end,
-  undo = function(a, env)
+  undo = function(a, env, made)
     local one, other = env:host(a.host), env:host(a.other_host)
+    local now = look(one, a.path)
     local volume = one.virt:volume_of_path(a.path)
-    if not volume then return "absent" end
+    if not now or not volume then return "absent" end
+    local ours, why = is_ours(a, made, now)
+    if not ours then return "kept, " .. why end
     local user = refers_to(one, a.path)
     if user then
       -- Not for ever: who has the domain may not be settled yet. The entry stays open, and recovery looks again.

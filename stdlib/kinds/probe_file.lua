@@ -13,5 +13,12 @@ return lease.kind {
     return there:find("yes") and "ours" or "absent"
   end,
   grant = function(a, env) script.run(env:host(a.host), [[set -C; : > "$1"]], { a.path }) end,
-  revoke = function(a, env) script.run(env:host(a.host), [[rm -f -- "$1"]], { a.path }) end,
+  revoke = function(a, env)
+    local one = env:host(a.host)
+    script.run(one, [[rm -f -- "$1"]], { a.path })
+    -- A daemon that started while the file was there has it in its pool's list, and would keep it there.
+    if not one.virt:volume_of_path(a.path) then return end
+    local pool = one.virt:pool_of_path(a.path:match("^(.*)/"))
+    if pool then pool:refresh() end
+  end,
 }

@@ -1,6 +1,7 @@
 -- Undo "settle-domain": ask both hosts who has the domain and act on the reconcile table.
 -- Registered before a move; harmless when the move never began. When the domain turns out to have moved, the run's work
--- stands: what was made for it at the destination (its disks) must stay.
+-- stands: what was made for it at the destination (its disks) must stay. It must stay as well while it is not known who
+-- has the domain: the guest may have written there.
 -- Arguments: source, destination, uuid, before, destination_had.
 local errors = require "errors"
 local lease = require "lease"
@@ -9,11 +10,14 @@ local reconcile = require "reconcile"
 return lease.undo_kind {
   name = "settle-domain",
   longest_end = "40m",  -- a peer-to-peer move goes on without its client: it is waited for, not undone
+  guards_earlier_undo = true,
   describe = function(a) return { host = a.source, text = "leave the domain on exactly one host" } end,
   undo = function(a, env)
     local settled = reconcile.settle(env:host(a.source), env:host(a.destination), a.uuid,
       { before = a.before, destination_had = a.destination_had })
-    if settled.outcome == "moved" then return "it runs on " .. a.destination, lease.stands end
+    if settled.outcome == "moved" then
+      return (settled.shut_off and "it moved to " or "it runs on ") .. a.destination, lease.stands
+    end
     if settled.outcome == "stayed" then return "it stayed on " .. a.source end
     errors.raise { code = "NEEDS_OPERATOR", where = false, needs_operator = true, hint = settled.hint,
       -- A job that runs needs its key, its tunnel and its port: they stay until it is over.

@@ -30,22 +30,31 @@ function Journal:path() end
 function Journal:begin_run(run) end
 
 ---Ends a run. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
----@param run string The id of the run.
----@param state string done, failed, interrupted or needs_operator.
+---@param run string The id of a run.
+---@param state string done, failed, interrupted, needs_operator, recovered or undone.
 ---@param error? string JSON of the error.
 function Journal:end_run(run, state, error) end
 
----Says what the run is about, so that a second run of it is found. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
----@param run string The id of the run.
+---Says what the run is about, unless another run of that object is not finished: then its id is given. Waits; other
+---tasks go on. Raises JOURNAL_UNUSABLE.
+---@param run string The id of a run.
 ---@param object string A domain's UUID.
-function Journal:set_run_object(run, object) end
+---@return string? holder The other run; nil when the object is this run's now.
+function Journal:claim_object(run, object) end
 
----Marks a run whose entries were left on purpose. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
----@param run string The id of the run.
-function Journal:set_run_kept(run) end
+---Marks a run whose entries were left on purpose, or takes that back. Waits; other tasks go on. Raises
+---JOURNAL_UNUSABLE.
+---@param run string The id of a run.
+---@param kept boolean Whether its entries stay for a person.
+function Journal:set_run_kept(run, kept) end
 
----Takes over a dead run; false when somebody alive has it. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
----@param run string The id of a run whose process is gone.
+---Ends all undo entries of a run at once, durably. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
+---@param run string The id of a run.
+function Journal:commit_run(run) end
+
+---Takes over a dead run, or one that needs an operator; false when somebody alive has it or it was finished. Waits;
+---other tasks go on. Raises JOURNAL_UNUSABLE.
+---@param run string The id of a run.
 ---@return boolean adopted
 function Journal:adopt_run(run) end
 
@@ -55,36 +64,36 @@ function Journal:adopt_run(run) end
 function Journal:runs(limit) end
 
 ---The run of that id, or of a unique beginning of it. Waits; other tasks go on. Raises AMBIGUOUS_RUN, JOURNAL_UNUSABLE.
----@param run string An id, or the beginning of one.
----@return table? run
+---@param run string The id of a run.
+---@return table? run The id of a run.
 function Journal:find_run(run) end
 
 ---Writes an entry before its effect, durably. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
----@param run string The id of the run.
+---@param run string The id of a run.
 ---@param entry table type (lease, undo), kind, label, arguments (JSON).
----@return integer sequence
+---@return integer sequence The number that add_intent gave.
 function Journal:add_intent(run, entry) end
 
 ---Marks an entry done, ended or failed. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
----@param run string The id of the run.
----@param sequence integer What add_intent gave.
+---@param run string The id of a run.
+---@param sequence integer The number that add_intent gave.
 ---@param state string done, ended, failed.
 ---@param result? string JSON of what the grant gave.
----@param error? string Why it could not be done.
+---@param error? string What went wrong, for a person.
 function Journal:mark_entry(run, sequence, state, result, error) end
 
 ---The entries of a run, in order. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
----@param run string The id of the run.
+---@param run string The id of a run.
 ---@return table[] entries
 function Journal:entries(run) end
 
 ---Adds to a run's history. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
----@param run string The id of the run.
----@param type string What kind of event: "step", "warning", "ended".
+---@param run string The id of a run.
+---@param type string step, warning, progress, lease, ended, ...
 ---@param data string JSON.
 function Journal:add_event(run, type, data) end
 
 ---The history of a run. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
----@param run string The id of the run.
+---@param run string The id of a run.
 ---@return table[] events
 function Journal:events(run) end

@@ -18,3 +18,9 @@ function terminal.width() end
 ---@param text string Bytes, as they are.
 ---@return boolean written False when the screen is gone.
 function terminal.write(text) end
+
+---Asks the person at the terminal for one line, whatever standard input is. Waits; other tasks go on. Raises
+---NO_TERMINAL, CANCELLED, BAD_ARGUMENT.
+---@param question string Shown as it is.
+---@return string answer Without its line end; "" when the terminal was closed.
+function terminal.ask(question) end

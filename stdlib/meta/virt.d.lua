@@ -10,8 +10,9 @@ virt = {}
 ---certificates is refused. Waits; other tasks go on. Raises NO_CONNECTION, AUTH_FAILED, HOST_KEY_CHANGED,
 ---HOST_KEY_UNKNOWN, UNKNOWN_HOST, TLS_FAILED, NO_HELPER, INSECURE_URI, BAD_ARGUMENT.
 ---@param uri string libvirt URI.
----@param options? table readonly: boolean. keepalive_interval_s: seconds between probes of the other side, default 5, 0
----for none. keepalive_count: probes without an answer after which the connection is lost, default 5.
+---@param options? table readonly: boolean. host: how errors name it, that of the URI without it. keepalive_interval_s:
+---seconds between probes of the other side, default 5, 0 for none. keepalive_count: probes without an answer after
+---which the connection is lost, default 5.
 ---@return virt.Connection connection
 function virt.connect(uri, options) end
 
@@ -32,6 +33,96 @@ function Connection:close() end
 ---@return boolean alive
 function Connection:is_alive() end
 
+---As it was opened. Asks nobody.
+---@return string uri
+function Connection:uri() end
+
+---The hypervisor's driver: QEMU, TEST, ... Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED,
+---UNSUPPORTED.
+---@return string answer
+function Connection:type() end
+
+---The host's own name. Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED, UNSUPPORTED.
+---@return string answer
+function Connection:hostname() end
+
+---The version of libvirt there. Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED, UNSUPPORTED.
+---@return string answer As 9.0.0.
+function Connection:libvirt_version() end
+
+---The version of the hypervisor there. Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED,
+---UNSUPPORTED.
+---@return string answer As 7.2.22.
+function Connection:hypervisor_version() end
+
+---Whether nobody between can read it. Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED, UNSUPPORTED.
+---@return boolean answer
+function Connection:is_encrypted() end
+
+---Whether it is encrypted, or local to one machine. Waits; other tasks go on. Raises CONNECTION_LOST,
+---CONNECTION_CLOSED, UNSUPPORTED.
+---@return boolean answer
+function Connection:is_secure() end
+
+---The size of the host. Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED, UNSUPPORTED.
+---@return table answer cpu_model (architecture), memory_bytes, cpus, cpu_mhz, numa_nodes, sockets, cores, threads; the
+---last three per the level above.
+function Connection:node_info() end
+
+---The host's memory now. Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED, UNSUPPORTED.
+---@return table answer total_bytes, free_bytes, buffers_bytes, cached_bytes.
+function Connection:memory() end
+
+---The host's free memory. Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED, UNSUPPORTED.
+---@return integer answer
+function Connection:free_memory_bytes() end
+
+---The most CPUs that a domain can have. Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED,
+---UNSUPPORTED.
+---@param type? string Domain type as kvm, qemu.
+---@return integer count How many.
+function Connection:max_vcpus(type) end
+
+---What host and hypervisor can do. Waits; other tasks go on. Raises CONNECTION_LOST, CONNECTION_CLOSED.
+---@return string xml
+function Connection:capabilities() end
+
+---What a domain of one emulator can have. Waits; other tasks go on. Raises BAD_XML, CPU_INCOMPATIBLE, UNSUPPORTED,
+---INVALID_ARGUMENT, CONNECTION_LOST.
+---@param options? table emulator: path. architecture: as x86_64. machine: as pc or q35. virtualization: kvm, qemu.
+---libvirt chooses what is left out.
+---@return string xml
+function Connection:domain_capabilities(options) end
+
+---Compares a CPU with the host's own. Waits; other tasks go on. Raises BAD_XML, CPU_INCOMPATIBLE, UNSUPPORTED,
+---INVALID_ARGUMENT, CONNECTION_LOST.
+---@param cpu_xml string A <cpu> element, as in capabilities or the migratable XML of a domain.
+---@param options? table fail_incompatible: boolean, CPU_INCOMPATIBLE that names the missing features.
+---@return string verdict identical, superset (the host has more), incompatible.
+function Connection:compare_cpu(cpu_xml, options) end
+
+---Compares a CPU with what the hypervisor can give a guest on this host: the question before a move. Waits; other tasks
+---go on. Raises BAD_XML, CPU_INCOMPATIBLE, UNSUPPORTED, INVALID_ARGUMENT, CONNECTION_LOST.
+---@param cpu_xml string A <cpu> element, as in capabilities or the migratable XML of a domain.
+---@param options? table fail_incompatible: boolean, CPU_INCOMPATIBLE that names the missing features. emulator: path.
+---architecture: as x86_64. machine: as pc or q35. virtualization: kvm, qemu. libvirt chooses what is left out.
+---@return string verdict identical, superset (the host has more), incompatible.
+function Connection:compare_hypervisor_cpu(cpu_xml, options) end
+
+---The best CPU that can run on all the hosts of the list. Waits; other tasks go on. Raises BAD_XML, CPU_INCOMPATIBLE,
+---UNSUPPORTED, INVALID_ARGUMENT, CONNECTION_LOST.
+---@param cpu_xmls string[] A <cpu> element of each host, of its domain capabilities.
+---@param options? table migratable: boolean, without features that stop a move. expand_features: boolean. emulator:
+---path. architecture: as x86_64. machine: as pc or q35. virtualization: kvm, qemu. libvirt chooses what is left out.
+---@return string xml A <cpu> element.
+function Connection:baseline_hypervisor_cpu(cpu_xmls, options) end
+
+---The CPU models that libvirt there knows. Waits; other tasks go on. Raises BAD_XML, CPU_INCOMPATIBLE, UNSUPPORTED,
+---INVALID_ARGUMENT, CONNECTION_LOST.
+---@param architecture string As x86_64.
+---@return string[] names
+function Connection:cpu_models(architecture) end
+
 ---The domains of the host, all of them without a filter. Waits; other tasks go on. Raises CONNECTION_LOST,
 ---UNKNOWN_OPTION.
 ---@param filter? table Booleans. Of one group any is enough, groups are combined: active, inactive; persistent,
@@ -41,12 +132,12 @@ function Connection:is_alive() end
 function Connection:domains(filter) end
 
 ---One domain. Waits; other tasks go on. Raises NO_DOMAIN, CONNECTION_LOST.
----@param name_or_uuid string
+---@param name_or_uuid string Its name or its UUID.
 ---@return virt.Domain domain
 function Connection:domain(name_or_uuid) end
 
 ---One domain, or nil when there is none of that name or UUID. Waits; other tasks go on. Raises CONNECTION_LOST.
----@param name_or_uuid string
+---@param name_or_uuid string Its name or its UUID.
 ---@return virt.Domain? domain
 function Connection:find_domain(name_or_uuid) end
 
@@ -73,12 +164,12 @@ function Connection:create(xml, options) end
 function Connection:pools(filter) end
 
 ---One storage pool. Waits; other tasks go on. Raises NO_POOL, CONNECTION_LOST.
----@param name_or_uuid string
+---@param name_or_uuid string Its name or its UUID.
 ---@return virt.Pool pool
 function Connection:pool(name_or_uuid) end
 
 ---One storage pool, or nil when there is none of that name or UUID. Waits; other tasks go on. Raises CONNECTION_LOST.
----@param name_or_uuid string
+---@param name_or_uuid string Its name or its UUID.
 ---@return virt.Pool? pool
 function Connection:find_pool(name_or_uuid) end
 
@@ -121,13 +212,13 @@ function Connection:volume_of_path(path) end
 function Connection:networks(filter) end
 
 ---One virtual network. Waits; other tasks go on. Raises NO_NETWORK, CONNECTION_LOST.
----@param name_or_uuid string
+---@param name_or_uuid string Its name or its UUID.
 ---@return virt.Network network
 function Connection:network(name_or_uuid) end
 
 ---One virtual network, or nil when there is none of that name or UUID. Waits; other tasks go on. Raises
 ---CONNECTION_LOST.
----@param name_or_uuid string
+---@param name_or_uuid string Its name or its UUID.
 ---@return virt.Network? network
 function Connection:find_network(name_or_uuid) end
 
@@ -168,7 +259,7 @@ function Connection:find_interface(name) end
 function Connection:secrets() end
 
 ---Whether the host keeps this secret. Waits; other tasks go on. Raises BAD_ARGUMENT, UNSUPPORTED, CONNECTION_LOST.
----@param uuid string
+---@param uuid string Its UUID.
 ---@return table? secret uuid, usage_type, usage; nil when there is none.
 function Connection:find_secret(uuid) end
 
@@ -191,16 +282,36 @@ function Connection:node_devices(options) end
 ---@return string xml
 function Connection:node_device_xml(name) end
 
+---Statistics of all domains in one call. Waits; other tasks go on. Raises UNSUPPORTED, CONNECTION_LOST,
+---CONNECTION_CLOSED.
+---@param options? table stats: list of state, cpu_total, balloon, vcpu, interface, block, perf, iothread, memory,
+---dirtyrate, vm; all that the host has without it. nowait: boolean, what a domain held by a job cannot tell at once is
+---left out, and holds nobody up. backing: boolean, the backing chain of disks too. enforce: boolean, UNSUPPORTED
+---instead of leaving out what the host cannot tell. Booleans that choose domains: active, inactive, persistent,
+---transient, running, paused, shutoff, other_state.
+---@return table[] list name, uuid, stats. Flat, under libvirt's own names, as ["block.0.rd.bytes"]: see virsh domstats.
+---Memory under balloon.* is in KiB, times are in nanoseconds.
+function Connection:all_domain_stats(options) end
+
+---Starts to collect events of domains. Ask for them before the change that you wait for. Waits; other tasks go on.
+---Raises NO_DOMAIN, UNSUPPORTED, CONNECTION_LOST, CONNECTION_CLOSED, BAD_ARGUMENT.
+---@param options? table kinds: list of lifecycle (default), job, block_job, io_error, agent, device_added,
+---device_removed, device_removal_failed, migration_iteration, reboot, watchdog, clock, tray, balloon, disk_change,
+---metadata, pmsuspend, pmwakeup, control_error. domain: name or UUID, all without it. most_events: length of the queue,
+---1000 without it; when it is full the oldest are dropped.
+---@return virt.EventStream events
+function Connection:events(options) end
+
 ---A domain of a connection. It stays the same domain when it is renamed, stopped or undefined.
 ---@class virt.Domain
 local Domain = {}
 
 ---Its name. Asks nobody. Raises CONNECTION_CLOSED.
----@return string name
+---@return string name Its name.
 function Domain:name() end
 
 ---Its UUID. Asks nobody. Raises CONNECTION_CLOSED.
----@return string uuid
+---@return string uuid Its UUID.
 function Domain:uuid() end
 
 ---The connection that it came from.
@@ -208,7 +319,7 @@ function Domain:uuid() end
 function Domain:connection() end
 
 ---virt.Domain NAME on HOST.
----@return string text
+---@return string text What it says.
 function Domain:tostring() end
 
 ---The number of the running domain; nil when it does not run. Waits; other tasks go on. Raises NO_DOMAIN,
@@ -303,13 +414,13 @@ function Domain:reset() end
 
 ---Gives a domain that is shut off another name. The result has the new name. Waits; other tasks go on. Changes a host:
 ---recorded, not done, while planning. Raises NO_DOMAIN, OPERATION_INVALID, ALREADY_EXISTS, UNSUPPORTED, READ_ONLY.
----@param new_name string
+---@param new_name string The name it gets.
 ---@return virt.Domain domain The same domain.
 function Domain:rename(new_name) end
 
 ---Whether it starts with its host. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises
 ---NO_DOMAIN, OPERATION_INVALID, DOMAIN_BUSY, CONNECTION_LOST, READ_ONLY.
----@param on boolean
+---@param on boolean Whether it starts with its host.
 ---@return virt.Domain domain The same domain.
 function Domain:set_autostart(on) end
 
@@ -384,7 +495,7 @@ function Domain:set_title(text, options) end
 
 ---Sets its description; "" removes it. Waits; other tasks go on. Changes a host: recorded, not done, while planning.
 ---Raises NO_DOMAIN, OPERATION_INVALID, BAD_XML, CONNECTION_LOST, READ_ONLY.
----@param text string
+---@param text string What it says.
 ---@param options? table live: boolean, the running domain. config: boolean, its definition. Neither: the running domain
 ---when it runs, its definition otherwise.
 ---@return virt.Domain domain The same domain.
@@ -435,7 +546,7 @@ function Domain:set_memory_stats_period(period_s, options) end
 
 ---Its memory, by the balloon when it runs; or its maximum. Waits; other tasks go on. Changes a host: recorded, not
 ---done, while planning. Raises NO_DOMAIN, OPERATION_INVALID, INVALID_ARGUMENT, UNSUPPORTED, CONNECTION_LOST, READ_ONLY.
----@param memory_bytes integer
+---@param memory_bytes integer Bytes; libvirt rounds to KiB.
 ---@param options? table maximum: boolean, the maximum instead. live: boolean, the running domain. config: boolean, its
 ---definition. Neither: the running domain when it runs, its definition otherwise.
 ---@return virt.Domain domain The same domain.
@@ -443,19 +554,19 @@ function Domain:set_memory(memory_bytes, options) end
 
 ---The most memory that it can have. Waits; other tasks go on. Raises NO_DOMAIN, OPERATION_INVALID, UNSUPPORTED,
 ---CONNECTION_LOST.
----@return integer memory_bytes
+---@return integer memory_bytes Bytes; libvirt rounds to KiB.
 function Domain:max_memory_bytes() end
 
 ---The number of its CPUs. Waits; other tasks go on. Raises NO_DOMAIN, OPERATION_INVALID, AGENT_UNRESPONSIVE,
 ---CONNECTION_LOST.
 ---@param options? table maximum: boolean. guest: boolean, as the agent counts those online. live: boolean, the running
 ---domain. config: boolean, its definition. Neither: the running domain when it runs, its definition otherwise.
----@return integer count
+---@return integer count How many.
 function Domain:vcpus(options) end
 
 ---The number of its CPUs. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises
 ---NO_DOMAIN, OPERATION_INVALID, INVALID_ARGUMENT, UNSUPPORTED, CONNECTION_LOST, READ_ONLY.
----@param count integer
+---@param count integer How many.
 ---@param options? table maximum: boolean, the most it may have. guest: boolean, by the agent. hotpluggable: boolean.
 ---live: boolean, the running domain. config: boolean, its definition. Neither: the running domain when it runs, its
 ---definition otherwise.
@@ -499,7 +610,7 @@ function Domain:abort_block_job(disk, options) end
 ---recorded, not done, while planning. Raises NO_DOMAIN, INVALID_ARGUMENT, OPERATION_INVALID, NO_SPACE, UNSUPPORTED,
 ---CONNECTION_LOST, READ_ONLY.
 ---@param disk string Target name as vda, or source path.
----@param capacity_bytes integer
+---@param capacity_bytes integer The new size in bytes.
 ---@return virt.Domain domain The same domain.
 function Domain:block_resize(disk, capacity_bytes) end
 
@@ -508,15 +619,15 @@ function Domain:block_resize(disk, capacity_bytes) end
 ---@return table errors By disk: no_space or unspecified; empty when all is well.
 function Domain:disk_errors() end
 
----Interfaces with their addresses. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID,
----OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---Interfaces with their addresses. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE,
+---AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@param source string lease: from libvirt's own DHCP. agent: from inside the guest. arp: from the host's table.
 ---@return table[] interfaces name, mac, addresses: a list of { type = ipv4 or ipv6, address, prefix }.
 function Domain:addresses(source) end
 
 ---Runs a command of the QEMU guest agent. Waits; other tasks go on. Changes a host: recorded, not done, while planning.
----Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST,
----BAD_ARGUMENT.
+---Raises NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED,
+---CONNECTION_LOST, BAD_ARGUMENT.
 ---@param json string As {"execute":"guest-info"}.
 ---@param timeout_s? integer How long to wait for the answer; 5 without.
 ---@return string json The agent's answer, with its field "return".
@@ -524,64 +635,208 @@ function Domain:agent_command(json, timeout_s) end
 
 ---Runs a command of the QEMU guest agent that only reads (guest-get-*, guest-info, guest-ping,
 ---guest-network-get-interfaces, ...), also while planning. Waits; other tasks go on. Raises NOT_A_QUERY, NO_DOMAIN,
----AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST,
+---BAD_ARGUMENT.
 ---@param json string As {"execute":"guest-info"}.
 ---@param timeout_s? integer How long to wait for the answer; 5 without.
 ---@return string json The agent's answer, with its field "return".
 function Domain:agent_query(json, timeout_s) end
 
 ---The guest's host name. Waits; other tasks go on. Raises NO_HOSTNAME, NO_DOMAIN, AGENT_UNRESPONSIVE,
----OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@param options? table source: agent, lease, any (default).
----@return string name
+---@return string name Its name.
 function Domain:hostname(options) end
 
----The guest's clock, by the agent. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID,
----OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---The guest's clock, by the agent. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE,
+---AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@return integer time_ms Since 1970, UTC.
 function Domain:time_ms() end
 
 ---Sets the guest's clock, by the agent. Waits; other tasks go on. Changes a host: recorded, not done, while planning.
----Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST,
----BAD_ARGUMENT.
+---Raises NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED,
+---CONNECTION_LOST, BAD_ARGUMENT.
 ---@param time_ms integer Since 1970, UTC.
 ---@return virt.Domain domain The same domain.
 function Domain:set_time_ms(time_ms) end
 
 ---Sets the guest's clock from its hardware clock, by the agent. Waits; other tasks go on. Changes a host: recorded, not
----done, while planning. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED,
----CONNECTION_LOST, BAD_ARGUMENT.
+---done, while planning. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID,
+---OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@return virt.Domain domain The same domain.
 function Domain:sync_time() end
 
 ---Mounted file systems, by the agent. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE,
----OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@return table[] file_systems mount_point, name, type, disks: targets as vda.
 function Domain:file_systems() end
 
 ---Flushes and stops writes to file systems, by the agent. Thaw them soon. Waits; other tasks go on. Changes a host:
----recorded, not done, while planning. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED,
----UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---recorded, not done, while planning. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID,
+---OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@param mount_points? string[] All of them without it.
 ---@return integer count File systems frozen.
 function Domain:freeze(mount_points) end
 
 ---Lets frozen file systems go on. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises
----NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED,
+---CONNECTION_LOST, BAD_ARGUMENT.
 ---@param mount_points? string[] All of them without it.
 ---@return integer count File systems thawed.
 function Domain:thaw(mount_points) end
+
+---The job that runs, with its figures. Waits; other tasks go on. Raises NO_DOMAIN, OPERATION_INVALID, UNSUPPORTED,
+---CONNECTION_LOST.
+---@return table job type: none, bounded, unbounded, completed, failed, cancelled. operation: migration_out, backup, ...
+---time_elapsed_ms, time_remaining_ms, downtime_ms (expected while it runs, measured after), setup_time_ms. data_,
+---memory_, disk_ each with total_bytes, processed_bytes, remaining_bytes. memory_bytes_per_s, disk_bytes_per_s,
+---memory_dirty_rate_pages_per_s, memory_page_size_bytes, memory_iteration, memory_constant_pages, memory_normal_pages,
+---memory_normal_bytes, memory_post_copy_requests, auto_converge_throttle_percent, compression_*, disk_temp_used_bytes,
+---disk_temp_total_bytes, success, error_message. What the host did not tell is missing.
+function Domain:job() end
+
+---The figures of the last job. Both sides of a move have them; the source only while it still knows the domain. Waits;
+---other tasks go on. Raises NO_DOMAIN, OPERATION_INVALID, UNSUPPORTED, CONNECTION_LOST.
+---@param options? table keep: boolean; without it they are given once.
+---@return table job type: none, bounded, unbounded, completed, failed, cancelled. operation: migration_out, backup, ...
+---time_elapsed_ms, time_remaining_ms, downtime_ms (expected while it runs, measured after), setup_time_ms. data_,
+---memory_, disk_ each with total_bytes, processed_bytes, remaining_bytes. memory_bytes_per_s, disk_bytes_per_s,
+---memory_dirty_rate_pages_per_s, memory_page_size_bytes, memory_iteration, memory_constant_pages, memory_normal_pages,
+---memory_normal_bytes, memory_post_copy_requests, auto_converge_throttle_percent, compression_*, disk_temp_used_bytes,
+---disk_temp_total_bytes, success, error_message. What the host did not tell is missing.
+function Domain:job_completed(options) end
+
+---Asks for an end of the job; on the source only. It may still end well: ask both hosts. Waits; other tasks go on.
+---Changes a host: recorded, not done, while planning. Raises OPERATION_INVALID, NO_DOMAIN, CONNECTION_LOST, READ_ONLY.
+---@param options? table post_copy: boolean, pauses a post-copy move, to be resumed with post_copy_resume.
+---@return virt.Domain domain The same domain.
+function Domain:abort_job(options) end
+
+---Moves it; this program leads and both connections carry the control. If this program dies the move is aborted where
+---that is possible. Cancelling the task aborts the job on the source until the call returns, within 30 s; then ask both
+---hosts where the domain is. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises
+---CANCELLED, OPERATION_ABORTED, MIGRATE_UNSAFE, CPU_INCOMPATIBLE, NO_DOMAIN, DOMAIN_BUSY, OPERATION_INVALID,
+---OPERATION_FAILED, ALREADY_EXISTS, NO_SPACE, UNSUPPORTED, CONNECTION_LOST, NO_CONNECTION, AUTH_FAILED,
+---HOST_KEY_CHANGED, HOST_KEY_UNKNOWN, MIGRATE_PERSIST_FAILED, MIGRATE_FINISHED, UNDEFINE_PAIR, WRONG_MODE,
+---INSECURE_URI, READ_ONLY, UNKNOWN_OPTION.
+---@param destination virt.Connection To the other host.
+---@param options? table Booleans: live (it runs while it moves), peer_to_peer (the source daemon leads; always so for
+---migrate_to_uri, never for migrate), tunnelled (memory goes through the daemons' connection; no copied disks, no
+---post-copy), persist_destination (it is defined at the destination), undefine_source (its definition at the source
+---goes; only with persist_destination), paused (it stays paused at the destination), non_shared_disk (disks are copied
+---whole), non_shared_incremental (disks are copied above their shared backing file), change_protection (its definition
+---cannot change while it moves), unsafe (gives up libvirt's check that no disk is damaged by caches), offline (the
+---definition only, no disks, no NVRAM), compressed (memory is compressed; methods in compression), abort_on_error (a
+---disk error of the guest ends the move), auto_converge (its CPUs are throttled when it writes too fast), rdma_pin_all
+---(all memory is pinned before an RDMA move), post_copy (start_post_copy is allowed), tls (QEMU encrypts with TLS),
+---parallel (several connections carry the memory), non_shared_synchronous_writes (writes of the guest wait until the
+---copy has them, so that copying disks converges), post_copy_resume (goes on with a post-copy move that broke),
+---zero_copy (memory is sent without copying it; needs parallel), all false without them. Values: uri (where the memory
+---goes: tcp://host:port, unix:///path), destination_name (another name there), destination_xml (the XML that runs
+---there), persistent_xml (the XML that is defined there), bandwidth_mibps (MiB/s at most), bandwidth_post_copy_mibps
+---(MiB/s at most in post-copy; 0 for no limit), graphics_uri (where graphics clients go on), listen_address (what QEMU
+---listens on there), migrate_disks (list of the disks to copy, as vda), disks_port (port for the disks there),
+---disks_uri (where the disks go: tcp://host:port, unix:///path), compression (list of methods: xbzrle, mt),
+---compression_mt_level (0 to 9), compression_mt_threads (threads), compression_mt_decompression_threads (threads
+---there), compression_xbzrle_cache_bytes (size of the page cache), auto_converge_initial (first throttling, in
+---percent), auto_converge_increment (percent added each time), parallel_connections (how many), tls_destination (the
+---name in the destination's certificate).
+---@return virt.Domain domain At the destination.
+function Domain:migrate(destination, options) end
+
+---Moves it; the source's daemon leads (peer-to-peer), and goes on when this program dies. Cancelling the task aborts as
+---for migrate. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises CANCELLED,
+---OPERATION_ABORTED, MIGRATE_UNSAFE, CPU_INCOMPATIBLE, NO_DOMAIN, DOMAIN_BUSY, OPERATION_INVALID, OPERATION_FAILED,
+---ALREADY_EXISTS, NO_SPACE, UNSUPPORTED, CONNECTION_LOST, NO_CONNECTION, AUTH_FAILED, HOST_KEY_CHANGED,
+---HOST_KEY_UNKNOWN, MIGRATE_PERSIST_FAILED, MIGRATE_FINISHED, UNDEFINE_PAIR, WRONG_MODE, INSECURE_URI, READ_ONLY,
+---UNKNOWN_OPTION.
+---@param uri string The destination as the source's daemon, usually root with root's keys, reaches it.
+---@param options? table Booleans: live (it runs while it moves), peer_to_peer (the source daemon leads; always so for
+---migrate_to_uri, never for migrate), tunnelled (memory goes through the daemons' connection; no copied disks, no
+---post-copy), persist_destination (it is defined at the destination), undefine_source (its definition at the source
+---goes; only with persist_destination), paused (it stays paused at the destination), non_shared_disk (disks are copied
+---whole), non_shared_incremental (disks are copied above their shared backing file), change_protection (its definition
+---cannot change while it moves), unsafe (gives up libvirt's check that no disk is damaged by caches), offline (the
+---definition only, no disks, no NVRAM), compressed (memory is compressed; methods in compression), abort_on_error (a
+---disk error of the guest ends the move), auto_converge (its CPUs are throttled when it writes too fast), rdma_pin_all
+---(all memory is pinned before an RDMA move), post_copy (start_post_copy is allowed), tls (QEMU encrypts with TLS),
+---parallel (several connections carry the memory), non_shared_synchronous_writes (writes of the guest wait until the
+---copy has them, so that copying disks converges), post_copy_resume (goes on with a post-copy move that broke),
+---zero_copy (memory is sent without copying it; needs parallel), all false without them. Values: uri (where the memory
+---goes: tcp://host:port, unix:///path), destination_name (another name there), destination_xml (the XML that runs
+---there), persistent_xml (the XML that is defined there), bandwidth_mibps (MiB/s at most), bandwidth_post_copy_mibps
+---(MiB/s at most in post-copy; 0 for no limit), graphics_uri (where graphics clients go on), listen_address (what QEMU
+---listens on there), migrate_disks (list of the disks to copy, as vda), disks_port (port for the disks there),
+---disks_uri (where the disks go: tcp://host:port, unix:///path), compression (list of methods: xbzrle, mt),
+---compression_mt_level (0 to 9), compression_mt_threads (threads), compression_mt_decompression_threads (threads
+---there), compression_xbzrle_cache_bytes (size of the page cache), auto_converge_initial (first throttling, in
+---percent), auto_converge_increment (percent added each time), parallel_connections (how many), tls_destination (the
+---name in the destination's certificate).
+---@return table result elapsed_ms.
+function Domain:migrate_to_uri(uri, options) end
+
+---How long it may stand still for the last step. Waits; other tasks go on. Raises NO_DOMAIN, OPERATION_INVALID,
+---UNSUPPORTED, CONNECTION_LOST.
+---@return integer value
+function Domain:migrate_max_downtime_ms() end
+
+---How long it may stand still for the last step of a move; also while it moves. Waits; other tasks go on. Changes a
+---host: recorded, not done, while planning. Raises NO_DOMAIN, OPERATION_INVALID, INVALID_ARGUMENT, UNSUPPORTED,
+---CONNECTION_LOST, READ_ONLY.
+---@param downtime_ms integer Milliseconds.
+---@return virt.Domain domain The same domain.
+function Domain:set_migrate_max_downtime_ms(downtime_ms) end
+
+---The speed limit of moves, in MiB/s. Waits; other tasks go on. Raises NO_DOMAIN, OPERATION_INVALID, UNSUPPORTED,
+---CONNECTION_LOST.
+---@param options? table post_copy: boolean, the limit of the post-copy phase.
+---@return integer value
+function Domain:migrate_max_speed_mibps(options) end
+
+---Limits the speed of moves; also while it moves. Waits; other tasks go on. Changes a host: recorded, not done, while
+---planning. Raises NO_DOMAIN, OPERATION_INVALID, INVALID_ARGUMENT, UNSUPPORTED, CONNECTION_LOST, READ_ONLY.
+---@param speed_mibps integer MiB/s.
+---@param options? table post_copy: boolean, the limit of the post-copy phase.
+---@return virt.Domain domain The same domain.
+function Domain:set_migrate_max_speed_mibps(speed_mibps, options) end
+
+---The page cache of xbzrle compression. Waits; other tasks go on. Raises NO_DOMAIN, OPERATION_INVALID, UNSUPPORTED,
+---CONNECTION_LOST.
+---@return integer value
+function Domain:compression_cache_bytes() end
+
+---The page cache of xbzrle compression. Waits; other tasks go on. Changes a host: recorded, not done, while planning.
+---Raises NO_DOMAIN, OPERATION_INVALID, INVALID_ARGUMENT, UNSUPPORTED, CONNECTION_LOST, READ_ONLY.
+---@param cache_bytes integer QEMU rounds it down to a power of two.
+---@return virt.Domain domain The same domain.
+function Domain:set_compression_cache_bytes(cache_bytes) end
+
+---Switches a running move, begun with post_copy = true, to post-copy. From then on neither side has the whole memory:
+---never destroy one. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises NO_DOMAIN,
+---OPERATION_INVALID, INVALID_ARGUMENT, UNSUPPORTED, CONNECTION_LOST, READ_ONLY.
+---@return virt.Domain domain The same domain.
+function Domain:start_post_copy() end
+
+---Its statistics in one call. Waits; other tasks go on. Raises NO_DOMAIN, UNSUPPORTED, CONNECTION_LOST,
+---CONNECTION_CLOSED.
+---@param options? table stats: list of state, cpu_total, balloon, vcpu, interface, block, perf, iothread, memory,
+---dirtyrate, vm; all that the host has without it. nowait: boolean, what a domain held by a job cannot tell at once is
+---left out, and holds nobody up. backing: boolean, the backing chain of disks too. enforce: boolean, UNSUPPORTED
+---instead of leaving out what the host cannot tell.
+---@return table stats Flat, under libvirt's own names, as ["block.0.rd.bytes"]: see virsh domstats. Memory under
+---balloon.* is in KiB, times are in nanoseconds.
+function Domain:stats(options) end
 
 ---A storage pool of a connection.
 ---@class virt.Pool
 local Pool = {}
 
 ---Its name. Raises CONNECTION_CLOSED.
----@return string name
+---@return string name Its name.
 function Pool:name() end
 
 ---Its UUID. Raises CONNECTION_CLOSED.
----@return string uuid
+---@return string uuid Its UUID.
 function Pool:uuid() end
 
 ---State (inactive, building, running, degraded, inaccessible) and sizes in bytes, as of the last refresh. Waits; other
@@ -603,7 +858,7 @@ function Pool:is_active() end
 function Pool:is_persistent() end
 
 ---Whether it starts with the host. Waits; other tasks go on. Raises NO_POOL.
----@return boolean on
+---@return boolean on Whether it starts with its host.
 function Pool:autostart() end
 
 ---Starts it. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises OPERATION_INVALID,
@@ -643,7 +898,7 @@ function Pool:undefine() end
 
 ---Whether it starts with the host. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises
 ---OPERATION_INVALID, READ_ONLY.
----@param on boolean
+---@param on boolean Whether it starts with its host.
 ---@return virt.Pool pool This pool.
 function Pool:set_autostart(on) end
 
@@ -653,12 +908,12 @@ function Pool:set_autostart(on) end
 function Pool:volumes() end
 
 ---The volume of that name. Waits; other tasks go on. Raises NO_VOLUME, OPERATION_INVALID.
----@param name string
+---@param name string Its name.
 ---@return virt.Volume volume
 function Pool:volume(name) end
 
 ---The volume of that name, or nil. Waits; other tasks go on. Raises OPERATION_INVALID.
----@param name string
+---@param name string Its name.
 ---@return virt.Volume? volume
 function Pool:find_volume(name) end
 
@@ -685,7 +940,7 @@ function Pool:clone_volume(xml, source, options) end
 local Volume = {}
 
 ---Its name in its pool. Raises CONNECTION_CLOSED.
----@return string name
+---@return string name Its name.
 function Volume:name() end
 
 ---What names it on its host whatever its pool is called; for files the path. Raises CONNECTION_CLOSED.
@@ -736,11 +991,11 @@ function Volume:wipe(options) end
 local Network = {}
 
 ---Its name. Raises CONNECTION_CLOSED.
----@return string name
+---@return string name Its name.
 function Network:name() end
 
 ---Its UUID. Raises CONNECTION_CLOSED.
----@return string uuid
+---@return string uuid Its UUID.
 function Network:uuid() end
 
 ---Its bridge on the host, nil for a network that works without one. Waits; other tasks go on. Raises NO_NETWORK,
@@ -762,7 +1017,7 @@ function Network:is_active() end
 function Network:is_persistent() end
 
 ---Whether it starts with the host. Waits; other tasks go on. Raises NO_NETWORK.
----@return boolean on
+---@return boolean on Whether it starts with its host.
 function Network:autostart() end
 
 ---The leases that its DHCP server gave. Waits; other tasks go on. Raises NO_NETWORK, OPERATION_INVALID, UNSUPPORTED.
@@ -788,7 +1043,7 @@ function Network:undefine() end
 
 ---Whether it starts with the host. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises
 ---OPERATION_INVALID, OPERATION_FAILED, READ_ONLY.
----@param on boolean
+---@param on boolean Whether it starts with its host.
 ---@return virt.Network network This network.
 function Network:set_autostart(on) end
 
@@ -797,7 +1052,7 @@ function Network:set_autostart(on) end
 local Interface = {}
 
 ---Its name. Raises CONNECTION_CLOSED.
----@return string name
+---@return string name Its name.
 function Interface:name() end
 
 ---Its address, "" when it has none. Raises CONNECTION_CLOSED.
@@ -812,6 +1067,26 @@ function Interface:xml(options) end
 ---Whether it is up. Waits; other tasks go on. Raises CONNECTION_LOST.
 ---@return boolean active
 function Interface:is_active() end
+
+---Events of a connection, in order.
+---@class virt.EventStream
+local EventStream = {}
+
+---Waits for the next event. Waits; other tasks go on. Raises STREAM_CLOSED, CONNECTION_CLOSED, CONNECTION_LOST,
+---CANCELLED.
+---@param timeout_ms? integer Without it, until one comes or the stream ends.
+---@return table? event kind, domain (its name), uuid, and by kind: lifecycle: event (started, stopped, ...), detail
+---(migrated, destroyed, ...). job: the fields of domain:job_completed. block_job: disk, type, status. io_error: path,
+---device, action, reason. agent: event (connected, disconnected), detail. device_*: device (its alias).
+---migration_iteration: iteration. nil when the time is over.
+function EventStream:next(timeout_ms) end
+
+---How many were dropped because nobody took them.
+---@return integer count How many.
+function EventStream:dropped() end
+
+---Ends it; tasks that wait get STREAM_CLOSED. Waits; other tasks go on.
+function EventStream:close() end
 
 ---state, memory_bytes, max_memory_bytes, vcpus, cpu_time_ns.
 ---@class virt.DomainInfo

@@ -107,13 +107,18 @@ end
 -- The run's key at both ends, and the run's folders: each thing in its own time, as far as one does not need the other.
 local function grant_key(move, user, known_hosts)
   local ctx, source, destination = move.ctx, move.source, move.destination
-  local key_pair, public_line
-  both(function() make_directories(move) end, function() key_pair, public_line = make_key(move) end)
+  local key_pair, public_line, foreseen
+  both(function()
+    make_directories(move)
+  end, function()
+    key_pair, public_line = make_key(move)
+    if not ctx.planning then foreseen = ssh.foresee_authorize(destination.machine, { user = user }) end
+  end)
   both(function()
     ctx:lease("private-key", { host = source.name, run = ctx.run_id, known_hosts = known_hosts }, key_pair)
   end, function()
     ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
-      command = "/bin/false", port_forwarding = true, mark = ctx.mark,
+      command = "/bin/false", port_forwarding = true, mark = ctx.mark, foreseen = foreseen,
       expires_at_s = async.wall_ms() // 1000 + limit_s(move) })
   end)
 end
@@ -127,7 +132,8 @@ local function open_ssh(move)
   if existing then make_directories(move) else grant_key(move, user, known_hosts) end
   ctx:connection { from = source.name, to = destination.name, port = port, encrypted = true,
     purpose = move.p.channel == "ssh" and "ssh: libvirt's control, memory and disks" or "ssh: libvirt's control" }
-  ctx:lease("tunnel", { host = source.name, run = run, address = move.to_address, port = port, user = user,
+  ctx:lease("tunnel", { host = source.name, destination = destination.name, run = run,
+    address = move.to_address, port = port, user = user,
     existing = existing or nil, limit_s = limit_s(move), sockets = sockets(move, "/run/drover/" .. run .. "/sockets") })
 end
 

@@ -5,6 +5,7 @@ local channel = require "migrate.channel"
 local converge = require "migrate.converge"
 local core = require "drover.core"
 local errors = require "errors"
+local reconcile = require "reconcile"
 local storage = require "migrate.storage"
 local xml = require "xml"
 
@@ -35,6 +36,11 @@ local function changed_xml(move, text)
   return changed and document:to_text() or nil
 end
 
+--- Whether the parameters may lead to post-copy, which libvirt must know from the start.
+function job.wants_post_copy(p)
+  return p.post_copy or p.timeout_action == "post-copy" or p.policy == "post-copy"
+end
+
 --- libvirt's options for this move.
 function job.options(move)
   local p = move.p
@@ -45,7 +51,7 @@ function job.options(move)
     peer_to_peer = p.mode == "p2p" or nil, tunnelled = p.channel == "tunnel" or nil, tls = p.channel == "tls" or nil,
     persist_destination = p.persistent or nil, paused = p.suspend or nil, unsafe = p.unsafe or nil,
     auto_converge = p.auto_converge or nil,
-    post_copy = p.post_copy or p.timeout_action == "post-copy" or p.policy == "post-copy" or nil,
+    post_copy = job.wants_post_copy(p) or nil,
     uri = uris.uri, disks_uri = uris.disks_uri, disks_port = uris.disks_port,
     destination_name = move.new_name ~= move.name and move.new_name or nil,
     listen_address = p.listen_address ~= "" and p.listen_address or nil,
@@ -159,18 +165,46 @@ local function limit_downtime(move, downtime_ms)
   end
 end
 
+-- How long an abort that libvirt took may need to end. It waits without limit for a destination QEMU that stands still,
+-- and for an answer through a tunnel that does.
+local abort_patience_ms = 10000
+
+-- What frees an aborted move that does not end, one after the other.
+local ways_to_free = {
+  -- The table says whether the destination's copy may go.
+  function(move)
+    reconcile.settle(move.source, move.destination, move.uuid, { before = move.state.state, wait = "0s" })
+  end,
+  function(move) move.ctx:release "tunnel" end,
+}
+
+local function free(move, times)
+  local way = ways_to_free[times]
+  if not way then return end
+  if times == 1 then move.ctx:warn "the move was aborted and does not end; what it waits for is taken away" end
+  local ok, problem = core.pcall(way, move)
+  if not ok and core.is_cancellation(problem) then error(problem, 0) end
+end
+
 -- Looks at the job until it is over; shows it, and acts on the timeout and the policy. A timeout whose act fails is
 -- tried again at the next look: a move must not go on for ever because an abort was lost.
 local function watch(move)
   local p = move.p
   local started_ms = async.monotonic_ms()
   local follower = converge.follow(p.policy)
-  local acted_on_timeout = false
+  local acted_on_timeout, aborted_ms, freed = false, nil, 0
   if p.downtime > 0 then limit_downtime(move, p.downtime) end
   while true do
     async.sleep(between_looks)
     local statistics = errors.catch({ "OPERATION_INVALID", "NO_DOMAIN" }, move.domain.job, move.domain)
-    if statistics and statistics.type ~= "none" then
+    if statistics and statistics.type == "cancelled" then
+      aborted_ms = aborted_ms or async.monotonic_ms()
+      if async.monotonic_ms() - aborted_ms > abort_patience_ms then
+        freed = freed + 1
+        free(move, freed)
+        aborted_ms = async.monotonic_ms()
+      end
+    elseif statistics and statistics.type ~= "none" then
       move.last_statistics = statistics
       move.ctx:progress("move " .. move.name, progress_fields(statistics))
       local step = follower:next(statistics)

@@ -3,6 +3,7 @@
 -- Tested by tests/stdlib/migrate_storage_test.lua and the lab's tests.
 local async = require "async"
 local errors = require "errors"
+local lease = require "lease"
 local script = require "script"
 local xml = require "xml"
 
@@ -173,6 +174,8 @@ local function volume_xml(disk, capacity_bytes)
   }:to_text()
 end
 
+local is_free = [[if [ -e "$1" ] || [ -L "$1" ]; then echo no; else date +%s; fi]]
+
 -- A volume of the same virtual size, made by this run, so that the run may also delete it.
 local function make_volume(move, disk)
   local destination, ctx = move.destination, move.ctx
@@ -183,7 +186,9 @@ local function make_volume(move, disk)
       text = ("make %s, %s, %s"):format(disk.path, disk.format, units.format_size(capacity_bytes)) }
     return
   end
-  if destination:stat(disk.path) then
+  -- A link counts as something there, whatever it points to. The answer is the host's clock when the path is free.
+  local free_at_s = tonumber(script.read(destination, is_free, { disk.path }).output)
+  if not free_at_s then
     errors.raise { code = "VOLUME_EXISTS", host = destination.name, where = false,
       message = disk.path .. " is there already",
       hint = "remove it, or say --storage shared if it is the same storage" }
@@ -191,9 +196,10 @@ local function make_volume(move, disk)
   local pool = destination.virt:pool_of_path(folder_of(disk.path))
   -- A file that somebody removed by hand still has its entry in the pool's list.
   if destination.virt:volume_of_path(disk.path) then pool:refresh() end
-  ctx:undo("created-volume", { host = destination.name, other_host = move.source.name, path = disk.path,
-    source_path = disk.path, run = move.run_id })
+  local sequence = ctx:undo("created-volume", { host = destination.name, other_host = move.source.name,
+    path = disk.path, source_path = disk.path, run = move.run_id, free_at_s = free_at_s })
   pool:create_volume(volume_xml(disk, capacity_bytes))
+  ctx:made(sequence, lease.find("created-volume").identity(destination, disk.path))
 end
 
 --- Decides for each disk, and makes those that are copied at the destination.

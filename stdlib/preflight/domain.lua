@@ -1,5 +1,6 @@
 -- Pre-flight: the domain itself: its state, jobs, snapshots, and devices that cannot move.
 local errors = require "errors"
+local script = require "script"
 
 -- What libvirt 9.0 refuses to move [src/qemu/qemu_migration.c, qemuMigrationSrcIsAllowed], and what to do about it.
 local immovable = {
@@ -12,7 +13,20 @@ local immovable = {
   { "/domain/cpu/feature[@name='invtsc' and @policy='require']", "its CPU has invtsc, tied to this host's clock" },
 }
 
+-- [Linux Documentation/admin-guide/sysctl/vm.rst, unprivileged_userfaultfd]
+local userfaultfd = [[cat /proc/sys/vm/unprivileged_userfaultfd 2>/dev/null || echo 1]]
+
 return {
+  { "post-copy", function(move)
+    if not require("migrate.job").wants_post_copy(move.p) then return end
+    local label = move.capabilities.destination:value("/capabilities/host/secmodel[model='dac']/baselabel") or ""
+    local is_root = label:find("^%+0:") ~= nil
+    if not is_root and script.read(move.destination, userfaultfd).output:find("^0") then
+      move.ctx:fault("the kernel gives post-copy's userfaultfd to root only, and QEMU runs as another user",
+        "sysctl vm.unprivileged_userfaultfd=1", move.destination.name)
+    end
+  end },
+
   { "the domain's state", function(move)
     local state = move.state.state
     if state == "running" or state == "paused" and move.state.reason == "user" then return end
@@ -79,11 +93,17 @@ return {
     if p.channel == "tunnel" and #require("migrate.storage").copied(move) > 0 then
       ctx:fault("--channel tunnel cannot carry disks", "use --channel ssh: it is encrypted too")
     end
-    if p.channel == "tunnel" and (p.post_copy or p.timeout_action == "post-copy" or p.policy == "post-copy") then
+    if p.channel == "tunnel" and require("migrate.job").wants_post_copy(p) then
       ctx:fault("--channel tunnel cannot switch to post-copy", "use --channel ssh")
     end
     if p.parallel > 1 and (p.channel == "ssh" or p.channel == "tunnel") then
       ctx:fault("--parallel needs --channel direct or tls", "several connections do not fit one forwarded socket")
+    end
+    local version = move.source:facts().libvirt_version or ""
+    local major, minor = version:match("^(%d+)%.(%d+)")
+    if p.compression == "zstd" and major and tonumber(major) * 1000 + tonumber(minor) < 9001 then
+      ctx:fault(("libvirt %s does not know zstd for a move"):format(version),
+        "it came with 9.1; --compression xbzrle or mt work here", move.source.name)
     end
     if p.compression == "zstd" and p.parallel <= 1 then
       ctx:fault("--compression zstd needs --parallel 2 or more", "QEMU compresses so on parallel connections only")
@@ -91,7 +111,7 @@ return {
     if p.compression == "mt" and p.parallel > 1 then
       ctx:fault("--compression mt and --parallel exclude each other", "use --compression zstd")
     end
-    if p.post_copy and p.parallel > 1 then
+    if require("migrate.job").wants_post_copy(p) and p.parallel > 1 then
       ctx:fault("--post-copy and --parallel exclude each other in this libvirt")
     end
     if p.undefine_source and not p.persistent then

@@ -7,6 +7,10 @@ local have = [[for p in "$@"; do command -v "$p" >/dev/null || echo "$p"; done; 
 local ssh_banner = [[
 timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" && head -c 4 <&3' "$1" "$2" 2>&1; exit 0]]
 
+local own_login = [[
+timeout 20 ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10 \
+  -p "$1" -l "$2" -- "$3" true </dev/null]]
+
 local migration_certificates = [[
 for d in /etc/pki/qemu /etc/pki/libvirt-migrate; do [ -r "$d/ca-cert.pem" ] && { echo "$d"; exit 0; }; done; exit 0]]
 
@@ -28,6 +32,19 @@ return {
       move.ctx:fault(("%s does not reach ssh on %s port %d: %s"):format(move.source.name, move.to_address, port,
         (said:match("([^:\n]+)%s*$") or "no answer"):gsub("^%s+", "")),
         "name the address that the source can reach with --migrate-address", move.source.name)
+    end
+  end },
+
+  { "the source's own key", function(move)
+    if move.p.key ~= "existing" or (move.p.mode ~= "p2p" and move.p.channel ~= "ssh") then return end
+    -- A30: tried as the move will use it: by the source's user, without a question, known host keys only.
+    local port, user = require("migrate.channel").ssh_port(move), move.destination:facts().user or "root"
+    local result = script.read(move.source, own_login, { port, user, move.to_address }, { check = false })
+    if result.exit_code ~= 0 then
+      move.ctx:fault(("its own key does not log in as %s at %s: %s"):format(user, move.to_address,
+        result.errors:match("([^\n]+)%s*$") or "no answer"),
+        ("try it there: ssh -p %d %s@%s; or let drover make a key: --key ed25519"):format(port, user, move.to_address),
+        move.source.name)
     end
   end },
 

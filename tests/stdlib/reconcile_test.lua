@@ -60,6 +60,15 @@ running/booted_job   | paused/migration_job    | running | none     | wait      
 paused/migration_job | none                    | running | none     | wait      |
 shut off/shutdown    | none                    | running | none     | stayed    |
 shut off/shutdown    | shut off/failed         | running | none     | clean     | undefine destination
+shut off/destroyed   | shut off/unknown        | running | none     | clean     | undefine destination
+shut off/unknown     | shut off/failed         | running | none     | clean     | undefine destination
+shut off/unknown     | shut off/unknown        | running | none     | operator  |
+shut off/unknown     | shut off/shutdown       | running | none     | operator  |
+shut off/shutdown    | shut off/shutdown       | running | none     | operator  |
+shut off/shutdown    | shut off/shutdown       | running | shut off | stayed    |
+shut off/migrated    | shut off/shutdown       | running | none     | moved     |
+shut off/migrated    | shut off/unknown        | running | none     | moved     |
+shut off/migrated    | none                    | running | none     | operator  |
 none                 | shut off/shutdown       | running | none     | moved     |
 none                 | none                    | running | none     | operator  |
 unreachable          | running/migrated        | running | none     | operator  |
@@ -184,6 +193,14 @@ test.case("a definition goes only where there was none, and only while the sourc
       test.equal({ decision.undefine, seen.destination.status, had }, { "destination", "shut off", "none" }, label)
       test.is_true(seen.source.status ~= "none", label)
     end
+  end)
+end)
+
+test.case("a definition stays where the guest may have run last", function()
+  local ran = { shutdown = true, crashed = true, saved = true, from_snapshot = true }
+  each_decision(function(seen, decision, _, label)
+    local is_newer = seen.source.reason == "migrated" or ran[seen.destination.reason or ""]
+    if seen.source.status == "shut off" and is_newer then test.is_nil(decision.undefine, label) end
   end)
 end)
 

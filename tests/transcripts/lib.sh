@@ -52,7 +52,7 @@ private_sshd() {
   printf '%s\n' "Port $PORT" "ListenAddress 127.0.0.1" "HostKey $TMP/host_key" "PidFile none" "UsePAM no" >"$TMP/sshd_config"
   /usr/sbin/sshd -D -e -f "$TMP/sshd_config" 2>"$TMP/sshd.log" &
   for _ in {1..100}; do
-    if grep -q listening "$TMP/sshd.log"; then break; fi
+    if grep -qs listening "$TMP/sshd.log"; then break; fi
     sleep 0.05
   done
 }

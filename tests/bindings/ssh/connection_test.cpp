@@ -53,6 +53,6 @@ TEST_CASE("the file descriptors and threads of closed connections are given back
   for (int i = 0; i < 100 && count("/proc/self/task") > threads; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  REQUIRE(count("/proc/self/fd") == descriptors);
-  REQUIRE(count("/proc/self/task") == threads);
+  REQUIRE(count("/proc/self/fd") <= descriptors);
+  REQUIRE(count("/proc/self/task") <= threads);
 }

@@ -129,10 +129,10 @@ TEST_CASE("an agent's key logs in", "[ssh]") {
     execlp("ssh-agent", "ssh-agent", "-D", "-a", socket.c_str(), nullptr);
     _exit(127);
   }
-  for (int i = 0; i < 200 && !std::filesystem::exists(socket); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  run_child({"env", "SSH_AUTH_SOCK=" + socket, "ssh-add", "-q", server.folder / "user_key"}, 10000);
+  auto add_key = [&] {
+    return run_child({"env", "SSH_AUTH_SOCK=" + socket, "ssh-add", "-q", server.folder / "user_key"}, 10000).exit_code;
+  };
+  for (int i = 0; i < 200 && add_key() != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   write_text(server.folder / "ssh_config", "IdentityAgent " + socket + "\nIdentityFile none\n");
   ConnectOptions options = server.options();
   options.identity_files.clear();

@@ -1,3 +1,4 @@
+// Shows how a move is stopped: before its job began, while it runs, and when nothing stops it.
 #include "bindings/virt/cancellable_move.h"
 
 #include <atomic>

@@ -1,3 +1,4 @@
+// Shows that states and reasons have names, and that numbers of a newer libvirt do too.
 #include "bindings/virt/domain_names.h"
 
 #include <libvirt/libvirt.h>

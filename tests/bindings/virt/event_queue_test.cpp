@@ -1,3 +1,4 @@
+// Shows that events wait in order, that the queue is bounded, and that what was dropped is counted.
 #include "bindings/virt/event_queue.h"
 
 #include <catch2/catch.hpp>

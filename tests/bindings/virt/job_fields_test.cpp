@@ -1,3 +1,4 @@
+// Shows how libvirt's job statistics become named fields.
 #include "bindings/virt/job_fields.h"
 
 #include <catch2/catch.hpp>

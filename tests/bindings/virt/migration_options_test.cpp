@@ -1,3 +1,4 @@
+// Shows that every flag and parameter of libvirt 9.0 can be given, and which are refused together.
 #include "bindings/virt/migration_options.h"
 
 #include <catch2/catch.hpp>

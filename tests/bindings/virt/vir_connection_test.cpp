@@ -1,3 +1,4 @@
+// Shows opening, closing and naming of connections.
 #include "bindings/virt/vir_connection.h"
 
 #include <catch2/catch.hpp>

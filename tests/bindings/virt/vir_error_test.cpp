@@ -1,3 +1,4 @@
+// Shows which code each of libvirt's errors becomes, and its hint.
 #include "bindings/virt/vir_error.h"
 
 #include <catch2/catch.hpp>

@@ -1,3 +1,4 @@
+// Shows that libvirt's objects are released once, whatever is copied or moved.
 #include "bindings/virt/vir_ref.h"
 
 #include <catch2/catch.hpp>

@@ -78,7 +78,7 @@ run_cases() {
     for part in "$@"; do [[ $name != *"$part"* ]] || chosen+=("$name"); done
   done
   # In the order of the file, which reads from the plain case to the odd ones.
-  mapfile -t chosen < <(grep -oE '^case_[a-z0-9_]+' "$0" | sed 's/^case_//' | grep -xF "$(printf '%s\n' "${chosen[@]}")")
+  mapfile -t chosen < <(grep -oE '^case_[A-Za-z0-9_]+' "$0" | sed 's/^case_//' | grep -xF "$(printf '%s\n' "${chosen[@]}")")
   for name in "${chosen[@]}"; do
     started=$SECONDS
     if (set -e; "case_$name"); then

@@ -1,0 +1,399 @@
+// Shows what the journal keeps, that it is durable before an effect, and that a journal which cannot be trusted is
+// JOURNAL_UNUSABLE and never read past.
+#include "bindings/journal/store.h"
+
+#include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "host/base/error.h"
+
+namespace drover::journal {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder {
+  Folder() {
+    char name[] = "/tmp/drover-journal.XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~Folder() { fs::remove_all(path); }
+  std::string journal() const { return path + "/journal.db"; }
+  std::string path;
+};
+
+Run a_run(const std::string& id) {
+  Run run;
+  run.id = id;
+  run.playbook = "live-migrate";
+  run.playbook_text = "return playbook {}";
+  run.parameters = "{}";
+  run.owner = this_process();
+  return run;
+}
+
+Entry an_entry(const std::string& type, const std::string& arguments = "{}") {
+  Entry entry;
+  entry.type = type;
+  entry.kind = "toy";
+  entry.label = "a toy";
+  entry.arguments = arguments;
+  return entry;
+}
+
+template <class Body>
+Error error_of(Body body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error("test", "NO_ERROR", "nothing was thrown");
+}
+
+std::string content_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+void write_content(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+}
+
+// The pid of a process that is dead and reaped.
+Owner dead_owner() {
+  Owner owner = this_process();
+  pid_t child = fork();
+  if (child == 0) _exit(0);
+  owner.pid = child;
+  owner.pid_started = 1;
+  waitpid(child, nullptr, 0);
+  return owner;
+}
+
+// Everything that a recovery reads. Throws when any of it is damaged.
+std::string read_all(const std::string& path) {
+  Store store(path);
+  std::string text;
+  for (const Run& run : store.runs(-1)) {
+    text += run.id + run.state + run.object + run.playbook_text + run.kept + run.parameters + run.error;
+    for (const Entry& entry : store.entries(run.id)) {
+      text += std::to_string(entry.sequence) + entry.type + entry.kind + entry.arguments + entry.result + entry.state;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a run, its entries and events come back as they were written") {
+  Folder folder;
+  {
+    Store store(folder.journal());
+    store.begin_run(a_run("one"));
+    CHECK(store.add_intent("one", an_entry("lease", R"({"a":1})")) == 1);
+    CHECK(store.add_intent("one", an_entry("undo")) == 2);
+    store.mark_entry("one", 1, "done", R"({"r":2})", "");
+    store.add_event("one", "step", "{}");
+  }
+  Store store(folder.journal());
+  auto runs = store.runs(10);
+  REQUIRE(runs.size() == 1);
+  CHECK(runs[0].state == "running");
+  CHECK(runs[0].owner == this_process());
+  auto entries = store.entries("one");
+  REQUIRE(entries.size() == 2);
+  CHECK(entries[0].state == "done");
+  CHECK(entries[0].result == R"({"r":2})");
+  CHECK(entries[0].arguments == R"({"a":1})");
+  CHECK(entries[1].state == "intent");
+  CHECK(store.events("one").size() == 1);
+  // A later mark without a result keeps the one that is there.
+  store.mark_entry("one", 1, "failed", "", "no answer");
+  CHECK(store.entries("one")[0].result == R"({"r":2})");
+  CHECK(store.entries("one")[0].error == "no answer");
+}
+
+TEST_CASE("an intent is on the disk when add_intent returns: a process that dies at once leaves it") {
+  Folder folder;
+  pid_t child = fork();
+  if (child == 0) {
+    Store store(folder.journal());
+    store.begin_run(a_run("one"));
+    store.add_intent("one", an_entry("lease"));
+    kill(getpid(), SIGKILL);
+  }
+  waitpid(child, nullptr, 0);
+  Store store(folder.journal());
+  CHECK(store.entries("one").size() == 1);
+}
+
+TEST_CASE("a commit ends undo entries and leaves leases") {
+  Folder folder;
+  Store store(folder.journal());
+  store.begin_run(a_run("one"));
+  store.add_intent("one", an_entry("undo"));
+  store.add_intent("one", an_entry("lease"));
+  store.add_intent("one", an_entry("undo"));
+  store.commit_run("one");
+  auto entries = store.entries("one");
+  CHECK(entries[0].state == "ended");
+  CHECK(entries[1].state == "intent");
+  CHECK(entries[2].state == "ended");
+}
+
+TEST_CASE("a run is found by a unique beginning of its id") {
+  Folder folder;
+  Store store(folder.journal());
+  store.begin_run(a_run("2026-aa"));
+  store.begin_run(a_run("2026-ab"));
+  CHECK(store.find_run("2026-aa")->id == "2026-aa");
+  CHECK(store.find_run("2026-ab")->id == "2026-ab");
+  CHECK_FALSE(store.find_run("2027"));
+  CHECK_FALSE(store.find_run(""));
+  CHECK(error_of([&] { store.find_run("2026"); }).code == "AMBIGUOUS_RUN");
+}
+
+TEST_CASE("A13: a domain belongs to one unfinished run") {
+  Folder folder;
+  Store store(folder.journal());
+  for (const char* id : {"one", "two"}) store.begin_run(a_run(id));
+  CHECK(store.claim_object("one", "uuid").empty());
+  CHECK(store.claim_object("one", "uuid").empty());
+  CHECK(store.claim_object("two", "uuid") == "one");
+  CHECK(store.claim_object("two", "other").empty());
+  store.add_intent("one", an_entry("lease"));
+  store.end_run("one", "needs_operator", "");
+  CHECK(store.claim_object("two", "uuid") == "one");
+  store.mark_entry("one", 1, "ended", "", "");
+  CHECK(store.claim_object("two", "uuid").empty());
+}
+
+TEST_CASE("two that claim a domain at once: one gets it") {
+  Folder folder;
+  {
+    Store store(folder.journal());
+    for (const char* id : {"0", "1", "2", "3"}) store.begin_run(a_run(id));
+  }
+  int claimed = 0;
+  std::vector<pid_t> children;
+  for (const char* id : {"0", "1", "2", "3"}) {
+    pid_t child = fork();
+    if (child == 0) {
+      Store store(folder.journal());
+      _exit(store.claim_object(id, "uuid").empty() ? 1 : 0);
+    }
+    children.push_back(child);
+  }
+  for (pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    claimed += WEXITSTATUS(status);
+  }
+  CHECK(claimed == 1);
+}
+
+TEST_CASE("a dead run is adopted once, a living one never") {
+  Folder folder;
+  Store store(folder.journal());
+  Run dead = a_run("dead");
+  dead.owner = dead_owner();
+  store.begin_run(dead);
+  pid_t sleeper = fork();
+  if (sleeper == 0) {
+    Store own(folder.journal());
+    own.begin_run(a_run("alive"));
+    pause();
+  }
+  while (!store.find_run("alive")) usleep(1000);
+  CHECK_FALSE(store.adopt_run("alive"));
+  std::vector<pid_t> children;
+  for (int i = 0; i < 4; ++i) {
+    pid_t child = fork();
+    if (child == 0) {
+      Store own(folder.journal());
+      int adopted = own.adopt_run("dead") ? 1 : 0;
+      usleep(300000);  // it lives while the others try
+      _exit(adopted);
+    }
+    children.push_back(child);
+  }
+  int adopted = 0;
+  for (pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    adopted += WEXITSTATUS(status);
+  }
+  CHECK(adopted == 1);
+  kill(sleeper, SIGKILL);
+  // Killed and not reaped yet: dead all the same.
+  while (is_alive(store.find_run("alive")->owner)) usleep(1000);
+  CHECK(store.adopt_run("alive"));
+  waitpid(sleeper, nullptr, 0);
+  store.end_run("alive", "recovered", "");
+  CHECK_FALSE(store.adopt_run("alive"));
+}
+
+TEST_CASE("another boot is dead, another machine is not ours to judge") {
+  Owner owner = this_process();
+  CHECK(is_alive(owner));
+  Owner earlier = owner;
+  earlier.boot_id = "another";
+  CHECK_FALSE(is_alive(earlier));
+  Owner reused = owner;
+  reused.pid_started -= 1;
+  CHECK_FALSE(is_alive(reused));
+  Owner elsewhere = earlier;
+  elsewhere.machine_id = "another";
+  CHECK(is_alive(elsewhere));
+}
+
+TEST_CASE("what is no journal is refused") {
+  Folder folder;
+  write_content(folder.journal(), "just text, and enough of it to look at" + std::string(5000, 'x'));
+  Error error = error_of([&] { Store store(folder.journal()); });
+  CHECK(error.code == "JOURNAL_UNUSABLE");
+  CHECK(error.hint.find("will not act on a damaged journal") != std::string::npos);
+  fs::create_directory(folder.path + "/dir");
+  CHECK(error_of([&] { Store store(folder.path + "/dir"); }).code == "JOURNAL_UNUSABLE");
+}
+
+TEST_CASE("a journal of a newer drover is refused, and not changed") {
+  Folder folder;
+  { Store store(folder.journal()); }
+  sqlite3* database = nullptr;
+  sqlite3_open(folder.journal().c_str(), &database);
+  sqlite3_exec(database, "pragma user_version = 99", nullptr, nullptr, nullptr);
+  sqlite3_close(database);
+  std::string before = content_of(folder.journal());
+  Error error = error_of([&] { Store store(folder.journal()); });
+  CHECK(error.code == "JOURNAL_UNUSABLE");
+  CHECK(error.message.find("newer drover") != std::string::npos);
+  CHECK(content_of(folder.journal()) == before);
+}
+
+TEST_CASE("a flipped bit anywhere is an error, or changes nothing that recovery reads") {
+  Folder folder;
+  {
+    Store store(folder.journal());
+    store.begin_run(a_run("one"));
+    store.claim_object("one", "0f0e-uuid");
+    for (int i = 0; i < 5; ++i) store.add_intent("one", an_entry("lease", R"({"path":"/var/lib/x"})"));
+    store.mark_entry("one", 1, "ended", "", "");
+  }
+  std::string good = content_of(folder.journal());
+  std::string expected = read_all(folder.journal());
+  REQUIRE(!fs::exists(folder.journal() + "-wal"));
+  int detected = 0, harmless = 0;
+  for (size_t position = 0; position < good.size(); position += 7) {
+    std::string bad = good;
+    bad[position] = static_cast<char>(bad[position] ^ (1 << (position % 8)));
+    if (good[position] == 0 && position % 49 != 0) continue;  // most of a small database is empty
+    write_content(folder.journal(), bad);
+    try {
+      bool same = read_all(folder.journal()) == expected;
+      if (!same) FAIL("byte " << position << " was read as something else");
+      ++harmless;
+    } catch (const Error& error) {
+      if (error.code != "JOURNAL_UNUSABLE") FAIL("byte " << position << ": " << error.code);
+      ++detected;
+    }
+    for (const char* tail : {"-wal", "-shm"}) fs::remove(folder.journal() + tail);
+  }
+  INFO("detected " << detected << ", harmless " << harmless);
+  CHECK(detected > 50);
+}
+
+TEST_CASE("every truncation of the database is an error, or changes nothing that recovery reads") {
+  Folder folder;
+  {
+    Store store(folder.journal());
+    store.begin_run(a_run("one"));
+    store.add_intent("one", an_entry("lease"));
+  }
+  std::string good = content_of(folder.journal());
+  std::string expected = read_all(folder.journal());
+  for (size_t size = 512; size < good.size(); size += 512) {
+    write_content(folder.journal(), good.substr(0, size));
+    std::string seen;
+    Error error = error_of([&] { seen = read_all(folder.journal()); });
+    INFO("cut at " << size << " of " << good.size());
+    CHECK((error.code == "JOURNAL_UNUSABLE" || seen == expected));  // the last pages are of events, which only inform
+    for (const char* tail : {"-wal", "-shm"}) fs::remove(folder.journal() + tail);
+  }
+}
+
+TEST_CASE("a full disk stops an intent before its effect; what was written stays readable") {
+  if (geteuid() != 0) return;
+  Folder folder;
+  if (mount("none", folder.path.c_str(), "tmpfs", 0, "size=256k,mode=0700") != 0) {
+    WARN("no tmpfs can be mounted here");
+    return;
+  }
+  {
+    Store store(folder.journal());
+    store.begin_run(a_run("one"));
+    Error error("test", "NO_ERROR", "");
+    int written = 0;
+    for (; written < 1000 && error.code == "NO_ERROR"; ++written) {
+      error = error_of([&] { store.add_intent("one", an_entry("lease", std::string(2000, 'x'))); });
+    }
+    CHECK(error.code == "JOURNAL_UNUSABLE");
+    CHECK(error.hint.find("free some space") != std::string::npos);
+    CHECK(written > 1);
+    CHECK(store.entries("one").size() == static_cast<size_t>(written - 1));
+  }
+  CHECK(umount(folder.path.c_str()) == 0);
+}
+
+TEST_CASE("a folder that cannot be written is refused") {
+  if (geteuid() != 0) return;
+  Folder folder;
+  REQUIRE(mount("none", folder.path.c_str(), "tmpfs", 0, "size=1m,mode=0700") == 0);
+  { Store store(folder.journal()); }
+  REQUIRE(mount("none", folder.path.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0);
+  CHECK(error_of([&] {
+          Store store(folder.journal());
+          store.begin_run(a_run("one"));
+        }).code == "JOURNAL_UNUSABLE");
+  CHECK(umount(folder.path.c_str()) == 0);
+}
+
+TEST_CASE("as root, a journal that others may write is refused") {
+  if (geteuid() != 0) return;
+  Folder folder;
+  chmod(folder.path.c_str(), 0777);
+  CHECK(error_of([&] { Store store(folder.journal()); }).message.find("others than root may write") !=
+        std::string::npos);
+  chmod(folder.path.c_str(), 0700);
+  { Store store(folder.journal()); }
+  struct stat info {};
+  REQUIRE(stat(folder.journal().c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+  chmod(folder.journal().c_str(), 0666);
+  CHECK(error_of([&] { Store store(folder.journal()); }).code == "JOURNAL_UNUSABLE");
+}
+
+TEST_CASE("marks and ends of what is not there are errors") {
+  Folder folder;
+  Store store(folder.journal());
+  CHECK(error_of([&] { store.add_intent("none", an_entry("lease")); }).code == "JOURNAL_UNUSABLE");
+  CHECK(error_of([&] { store.end_run("none", "done", ""); }).code == "JOURNAL_UNUSABLE");
+  store.begin_run(a_run("one"));
+  CHECK(error_of([&] { store.mark_entry("one", 5, "done", "", ""); }).code == "JOURNAL_UNUSABLE");
+  CHECK(error_of([&] { store.begin_run(a_run("one")); }).code == "JOURNAL_UNUSABLE");
+}
+
+}  // namespace drover::journal

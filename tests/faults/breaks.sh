@@ -1,0 +1,162 @@
+# Real faults in the middle of a real move, one function each: break_NAME starts the move, breaks something, and says how
+# it has to end. The expected ends are those of facts.md and the reconcile table. Sourced by tests/faults/run.
+#
+# A move is held in its middle by a bandwidth cap. What is broken is mended before the recovery, as an operator would.
+# shellcheck shell=bash
+
+# move_in_background words...: starts a move from where the guest is, with one event a line in $work/events.
+move_in_background() {
+  : >"$work/all"
+  : >"$work/events"
+  # A shell gives its background jobs an ignored SIGINT, which drover would respect.
+  "$lab" on ctl env --default-signal=INT NO_COLOR=1 "$drover_program" run live-migrate --json --domain $guest --from "$from" --to "$to" \
+    --undefine-source "$@" >"$work/events" 2>&1 &
+  run_process=$!
+}
+
+# until_event PATTERN: waits for a line of the run; fails the case when the run ends first or it takes a minute.
+until_event() {
+  local try
+  for ((try = 0; try < 1200; try++)); do
+    ! grep -qE -- "$1" "$work/events" || return 0
+    kill -0 $run_process 2>/dev/null || break
+    sleep 0.05
+  done
+  note_fault "the run never came to: $1"
+  return 1
+}
+
+# The move is under way: memory travels. The half second lets it be well inside.
+until_moving() { until_event '"event":"progress"' && sleep 0.5; }
+
+# [speed=24MiB] held words...: starts a move that takes some ten seconds (at 24 MiB three) and waits until it is under way.
+held() { move_in_background --bandwidth "${speed:-6MiB}" "$@" && until_moving; }
+
+# run_ended CODE...: waits for the run and wants one of these exit codes.
+run_ended() {
+  local code=0 wanted
+  wait $run_process || code=$?
+  cat "$work/events" >>"$work/all"
+  run_code=$code
+  for wanted in "$@"; do [[ $code != "$wanted" ]] || return 0; done
+  note_fault "drover run: exit code $code, wanted $*"
+}
+
+# ended_as END CODE...: the run ends with one of these codes, is recovered, and the guest is there.
+ended_as() {
+  local expected=$1
+  shift
+  run_ended "$@"
+  recovered_as "$expected"
+}
+recovered_as() {
+  recover_well
+  look
+  judge_place "$1"
+}
+
+said() { grep -qE -- "$1" "$work/all" || note_fault "nobody said: $1"; }
+
+qemu_on() { "$lab" on "$1" pkill "-$2" -f -- "qemu-system.*guest=$guest,"; }
+restart_libvirtd() { # HOST: as systemd does, a second after its death
+  # shellcheck disable=SC2016
+  "$lab" on "$1" sh -c 'pkill -KILL -x libvirtd; sleep 1; /usr/sbin/libvirtd --daemon
+    for i in $(seq 100); do virsh --quiet pool-list >/dev/null 2>&1 && exit; sleep 0.1; done'
+}
+kill_drover() { "$lab" on ctl pkill "-$1" -x drover; }
+
+# ---- either QEMU ----
+
+break_destination_qemu_killed() { held && qemu_on "$to" KILL && ended_as stayed 1; }
+break_destination_qemu_stands_still() { held --timeout 4s && qemu_on "$to" STOP && ended_as stayed 1; }
+break_source_qemu_killed() { held && qemu_on "$from" KILL && ended_as off 1 3; }
+break_source_qemu_stands_still_and_goes_on() {
+  held && qemu_on "$from" STOP && sleep 4 && qemu_on "$from" CONT && ended_as either 0 1
+}
+break_destination_qemu_killed_in_a_managed_move() { held --mode managed && qemu_on "$to" KILL && ended_as stayed 1; }
+
+# ---- either daemon ----
+
+break_source_libvirtd_killed() { held && restart_libvirtd "$from" && ended_as stayed 1; }
+break_destination_libvirtd_killed() { held && restart_libvirtd "$to" && ended_as stayed 1; }
+break_source_libvirtd_killed_in_a_managed_move() {
+  held --mode managed && restart_libvirtd "$from" && ended_as stayed 1
+}
+
+# ---- drover, and the ssh process ----
+
+break_tunnel_killed() { held && "$lab" on "$from" pkill -KILL -f -- '^ssh .*/private/control' && ended_as stayed 1; }
+break_tunnel_stands_still() {
+  held --timeout 6s && "$lab" on "$from" pkill -STOP -f -- '^ssh .*/private/control' && ended_as stayed 1
+}
+# A peer-to-peer move goes on without its client; recover waits for it.
+break_drover_killed_and_p2p_goes_on() { speed=24MiB held && kill_drover KILL && ended_as moved 137; }
+break_drover_killed_and_direct_p2p_goes_on() { speed=24MiB held --channel direct && kill_drover KILL && ended_as moved 137; }
+break_drover_killed_in_a_managed_move() { held --mode managed && kill_drover KILL && ended_as stayed 137; }
+break_drover_killed_in_a_direct_managed_move() {
+  held --mode managed --channel direct && kill_drover KILL && ended_as stayed 137
+}
+break_drover_terminated() { held && kill_drover TERM && ended_as stayed 130; }
+break_drover_loses_its_terminal() { held && kill_drover HUP && ended_as stayed 130; }
+break_two_recoverers_at_once() {
+  held --mode managed && kill_drover KILL && run_ended 137
+  drover_on ctl recover &
+  local first=$! code=0
+  "$lab" on ctl env NO_COLOR=1 "$drover_program" recover >"$work/second" 2>&1 || code=$?
+  wait $first || note_fault "the first recovery failed"
+  [[ $code == 0 ]] || note_fault "the second recovery failed: $(<"$work/second")"
+  recovered_as stayed
+}
+# The same run is left at once at the third Ctrl-C; what is open is named, and recovered.
+break_left_at_once_by_ctrl_c() {
+  held --mode managed || return
+  kill_drover INT
+  until_event '"event":"step_ended".*"ok":false' && kill_drover INT && kill_drover INT
+  ended_as stayed 3 130
+  [[ $run_code == 130 ]] || said 'not undone: '
+}
+
+# ---- the link ----
+
+mended() { "$lab" link "$to" restore; }
+break_link_cut() { held --mode managed && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3; }
+break_link_cut_in_p2p() { held && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3; }
+break_link_drops_what_the_destination_sends() { held && "$lab" link "$to" drop-out && sleep 25 && mended && ended_as either 0 1 3; }
+break_link_drops_what_the_destination_gets() { held && "$lab" link "$to" drop-in && sleep 25 && mended && ended_as either 0 1 3; }
+break_link_reset() { held && "$lab" link "$to" reset && ended_as either 0 1; }
+break_link_reset_in_a_direct_move() { held --channel direct && "$lab" link "$to" reset && ended_as either 0 1; }
+break_link_late() {
+  "$lab" link "$to" delay 40
+  move_in_background --bandwidth 32MiB && ended_as moved 0
+  mended
+}
+
+# ---- the disk ----
+
+fill_pool() { # HOST: nothing is left on the file system of the guest's disks
+  "$lab" on "$1" sh -c 'fallocate -l "$(df --output=avail -B1 "$1" | tail -n 1)" "$1/ballast" ||
+    dd if=/dev/zero of="$1/ballast" bs=1M 2>/dev/null' - $pool >/dev/null 2>&1
+}
+break_destination_disk_full() {
+  is_small_pool || return 0
+  held && fill_pool "$to"
+  run_ended 1 0
+  "$lab" on "$to" rm -f $pool/ballast
+  recovered_as either
+}
+is_small_pool() { [[ $("$lab" on "$to" df --output=size -m $pool | tail -n 1) -lt 2000 ]]; }
+
+# The guest's disk appears at the destination after drover looked and before it makes it: not ours, so it stays.
+break_image_appears_before_it_is_made() {
+  local words
+  mapfile -t words < <(stock_move)
+  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after intent: delete' \
+    --do "ssh $to 'echo precious >$image'" -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
+  run_process=$!
+  : >"$work/events"
+  run_ended 1
+  said 'already|exists'
+  [[ $("$lab" on "$to" cat $image) == precious ]] || note_fault "the file of somebody else is gone"
+  "$lab" on "$to" sh -c "rm -f $image; virsh --quiet pool-refresh default"
+  recovered_as stayed
+}

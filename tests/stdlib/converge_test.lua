@@ -1,0 +1,56 @@
+-- Shows what a convergence policy does, stall by stall.
+local test = require "test"
+local converge = require "migrate.converge"
+
+-- Feeds iterations with these amounts left; gives the actions with the iteration at which each came.
+local function actions(policy, amounts)
+  local follower, seen = converge.follow(policy), {}
+  for iteration, remaining_bytes in ipairs(amounts) do
+    for _ = 1, 2 do  -- two looks at one iteration are one
+      local row = follower:next { memory_iteration = iteration, memory_remaining_bytes = remaining_bytes }
+      if row then seen[#seen + 1] = iteration .. ":" .. row.action .. (row.downtime_ms or "") end
+    end
+  end
+  return table.concat(seen, " ")
+end
+
+local function stalled(count)
+  local amounts = { 1000, 100 }
+  for _ = 1, count do amounts[#amounts + 1] = 100 end
+  return amounts
+end
+
+test.case("minimal-downtime raises the downtime and gives up", function()
+  test.equal(actions("minimal-downtime", stalled(12)),
+    "3:downtime150 4:downtime200 5:downtime300 6:downtime400 8:downtime500 12:abort")
+end)
+
+test.case("suspend-workload pauses, post-copy switches", function()
+  test.equal(actions("suspend-workload", stalled(8)), "3:downtime150 4:downtime300 5:downtime500 7:suspend")
+  test.equal(actions("post-copy", stalled(8)), "3:downtime150 4:downtime300 6:post-copy")
+end)
+
+test.case("a move that gets further is left alone, and a stall begins anew", function()
+  test.equal(actions("minimal-downtime", { 1000, 500, 400, 300, 200, 100, 50 }), "")
+  local amounts = { 1000 }
+  for step = 1, 30 do amounts[#amounts + 1] = 900 - (step // 2) * 10 end  -- every second iteration gets further
+  test.equal(actions("minimal-downtime", amounts), "4:downtime150")
+end)
+
+test.case("the first pass cannot stall, and statistics without figures are no stall", function()
+  test.equal(actions("minimal-downtime", { 1000 }), "")
+  local follower = converge.follow("minimal-downtime")
+  for _ = 1, 5 do test.is_nil(follower:next {}) end
+end)
+
+test.case("none does nothing, a site's own list is followed, an unknown name is an error", function()
+  test.equal(actions("none", stalled(20)), "")
+  test.equal(actions({ { stalls = 2, action = "abort" } }, stalled(5)), "4:abort")
+  test.raises("NO_POLICY", converge.follow, "minimal")
+end)
+
+test.case("every shipped policy rises, and ends in something that ends", function()
+  for name, rows in pairs(converge.policies) do
+    for index = 2, #rows do test.is_true(rows[index].stalls > rows[index - 1].stalls, name) end
+  end
+end)

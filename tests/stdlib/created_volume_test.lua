@@ -1,0 +1,105 @@
+-- Shows the three conditions under which the undo of a made volume deletes a file, and that it keeps it otherwise.
+local test = require "test"
+local fakes = test.load(..., "fakes")
+local lease = require "lease"
+local native = require "native.host"
+
+local kind = lease.find "created-volume"
+
+-- A host of this machine's files; its libvirt has every file as a volume, and the domains of a list of XML texts.
+local function host_with(name, domains)
+  local one = host.wrap(native.local_machine(), { name = name })
+  local virt = { close = function() end }
+  function virt.volume_of_path(_, path)
+    if not one:stat(path) then return nil end
+    return { delete = function() os.remove(path) end }
+  end
+  function virt.domains()
+    local list = {}
+    for index, text in ipairs(domains or {}) do
+      list[index] = { name = function() return "web" .. index end, xml = function() return text end }
+    end
+    return list
+  end
+  rawset(one, "virt", virt)
+  return one
+end
+
+-- A folder for each of two hosts; a.path is the destination's disk, a.source_path the source's.
+local function world(domains)
+  local folder = fakes.folder()
+  native.local_machine():make_directory(folder.path .. "/source")
+  native.local_machine():make_directory(folder.path .. "/destination")
+  local hosts = { b = host_with("b", domains), a = host_with("a") }
+  local w = { env = { host = function(_, name) return hosts[name] end }, b = hosts.b, folder = folder.path }
+  w.arguments = { host = "b", other_host = "a", path = folder.path .. "/destination/web.raw",
+    source_path = folder.path .. "/source/web.raw", run = "r", free_at_s = os.time() }
+  fakes.write(w.arguments.source_path, "the source's disk, which is longer")
+  function w.undo(made) return (kind.undo(w.arguments, w.env, made)) end
+  function w.identity() return kind.identity(w.b, w.arguments.path) end
+  function w.text() return fakes.read(w.arguments.path) end
+  return setmetatable(w, { __close = getmetatable(folder).__close })
+end
+
+test.case("the volume that this run made is deleted, with the data in it", function()
+  local w <close> = world()
+  fakes.write(w.arguments.path, "")
+  local made = w.identity()
+  fakes.write(w.arguments.path, ("x"):rep(2000000))
+  test.equal({ w.undo(made), w.text() }, { "deleted", nil })
+  test.equal(w.undo(made), "absent")
+end)
+
+test.case("condition 1: another file of that name is kept, though it is empty", function()
+  local w <close> = world()
+  fakes.write(w.arguments.path, "")
+  local made = w.identity()
+  fakes.write(w.arguments.path .. ".other", "")
+  os.rename(w.arguments.path .. ".other", w.arguments.path)
+  test.matches(w.undo(made), "^kept, it is not the file that this run made")
+  test.equal(w.text(), "")
+end)
+
+test.case("condition 1: died before it was written down, and the file is empty and new: it is this run's", function()
+  local w <close> = world()
+  fakes.write(w.arguments.path, "")
+  test.equal({ w.undo(nil), w.text() }, { "deleted", nil })
+end)
+
+test.case("condition 1: died before it was written down, and the file has data: it may be somebody else's", function()
+  local w <close> = world()
+  fakes.write(w.arguments.path, ("x"):rep(2000000))
+  test.matches(w.undo(nil), "^kept, it appeared when")
+  test.equal(#w.text(), 2000000)
+end)
+
+test.case("condition 1: died before it was written down, and the file is older than the intent", function()
+  local w <close> = world()
+  fakes.write(w.arguments.path, "")
+  w.arguments.free_at_s = os.time() + 60
+  test.matches(w.undo(nil), "^kept, ")
+  test.equal(w.text(), "")
+end)
+
+test.case("condition 2: a volume that a domain refers to is kept, and the entry stays open", function()
+  local w <close> = world()
+  fakes.write(w.arguments.path, "")
+  local made = w.identity()
+  w.b.virt.domains = host_with("b", { ("<domain><devices><disk><source file='%s'/></disk></devices></domain>")
+    :format(w.arguments.path) }).virt.domains
+  local problem = test.raises("IN_USE", w.undo, made)
+  test.matches(problem.message, "domain 'web1' refers to it")
+  test.equal(w.text(), "")
+end)
+
+test.case("condition 3: the same storage as the source's is kept", function()
+  local w <close> = world()
+  os.remove(w.arguments.source_path)
+  fakes.write(w.arguments.path, "")
+  local made = w.identity()
+  -- Both hosts see one folder: the same file by two names of the folder.
+  os.remove(w.folder .. "/source")
+  native.local_machine():exec { "ln", "-sfn", w.folder .. "/destination", w.folder .. "/source" }
+  test.matches(w.undo(made), "^kept, it is the source's own storage")
+  test.equal(w.text(), "")
+end)

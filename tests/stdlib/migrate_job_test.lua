@@ -1,0 +1,175 @@
+-- Shows what libvirt is asked for by each parameter of a move, and what is done about one that does not end.
+local test = require "test"
+local job = require "migrate.job"
+local fakes = test.load(..., "fakes")
+local xml = require "xml"
+
+local definition = [[<domain><name>web1</name><devices>
+  <interface type='bridge'><source bridge='br0'/></interface>
+  <interface type='network'><source network='default'/></interface>
+  <disk type='file' device='cdrom'><source file='/iso'/><target dev='sda'/></disk>
+</devices></domain>]]
+
+local defaults = { mode = "p2p", channel = "ssh", persistent = true, suspend = false, unsafe = false,
+  auto_converge = false,
+  post_copy = false, timeout_action = "abort", timeout = 1800000, policy = "none", listen_address = "", bandwidth = 0,
+  parallel = 1, compression = "none", network = {}, cdrom = "keep", downtime = 0 }
+
+-- A move with parameters over the defaults; copied: targets of the disks to copy.
+local function a_move(p, copied)
+  local move = { p = setmetatable(p or {}, { __index = defaults }), run_id = "RUN", name = "web1", new_name = "web1",
+    to_address = "10.0.0.2", memory_port = 49152, disks_port = 49153, disks = {}, inactive = {}, acts = {},
+    source = { name = "a" }, destination = { name = "b", virt = {} } }
+  for index, target in ipairs(copied or {}) do move.disks[index] = { target = target, action = "copy" } end
+  move.domain = { xml = function() return definition end }
+  move.ctx = fakes.screen()
+  move.ctx.warn, move.ctx.screen = move.ctx.warning, move.ctx
+  return move
+end
+
+local function options(p, copied)
+  local found = job.options(a_move(p, copied))
+  found.live, found.change_protection, found.abort_on_error = nil, nil, nil
+  return found
+end
+
+local memory = "unix:///run/drover/RUN/sockets/memory"
+
+for _, row in ipairs {
+  { {}, { peer_to_peer = true, persist_destination = true, uri = memory } },
+  { { mode = "managed" }, { persist_destination = true, uri = memory } },
+  { { persistent = false, suspend = true, unsafe = true },
+    { peer_to_peer = true, paused = true, unsafe = true, uri = memory } },
+  { { channel = "direct" }, { peer_to_peer = true, persist_destination = true, uri = "tcp://10.0.0.2:49152",
+    disks_port = 49153 } },
+  { { channel = "tls" }, { peer_to_peer = true, persist_destination = true, tls = true, uri = "tcp://10.0.0.2:49152",
+    disks_port = 49153 } },
+  { { channel = "tunnel" }, { peer_to_peer = true, persist_destination = true, tunnelled = true } },
+  { { bandwidth = 100 << 20, auto_converge = true, post_copy = true, listen_address = "0.0.0.0" },
+    { peer_to_peer = true, persist_destination = true, uri = memory, bandwidth_mibps = 100, auto_converge = true,
+      post_copy = true, listen_address = "0.0.0.0" } },
+  { { bandwidth = 10 }, { peer_to_peer = true, persist_destination = true, uri = memory, bandwidth_mibps = 1 } },
+  { { timeout_action = "post-copy" }, { peer_to_peer = true, persist_destination = true, uri = memory,
+    post_copy = true } },
+  { { policy = "post-copy" }, { peer_to_peer = true, persist_destination = true, uri = memory, post_copy = true } },
+  { { parallel = 4, compression = "xbzrle" }, { peer_to_peer = true, persist_destination = true, uri = memory,
+    parallel = true, parallel_connections = 4, compressed = true, compression = { "xbzrle" } } },
+} do
+  local words = {}
+  for name, value in pairs(row[1]) do words[#words + 1] = name .. "=" .. tostring(value) end
+  table.sort(words)
+  test.case("options: " .. (#words > 0 and table.concat(words, " ") or "the defaults"), function()
+    test.equal(options(row[1]), row[2])
+  end)
+end
+
+test.case("disks that are copied are named, and travel over a socket of their own", function()
+  local found = options({}, { "vda", "vdb" })
+  test.equal({ found.non_shared_disk, found.migrate_disks, found.disks_uri },
+    { true, { "vda", "vdb" }, "unix:///run/drover/RUN/sockets/disks" })
+end)
+
+test.case("another name, other networks and an empty drive go into the destination's definition", function()
+  local move = a_move { network = { br0 = "br1", default = "lan" }, cdrom = "eject" }
+  move.new_name = "web2"
+  local found = job.options(move)
+  test.equal(found.destination_name, "web2")
+  for _, text in ipairs { found.destination_xml, found.persistent_xml } do
+    local document = xml.parse(text)
+    test.equal(document:value("//source/@bridge"), "br1")
+    test.equal(document:value("//source/@network"), "lan")
+    test.is_nil(document:find("//disk/source"))
+  end
+  test.is_nil(job.options(a_move()).destination_xml)
+end)
+
+test.case("figures of a job become progress, also when some are missing", function()
+  test.equal(job.progress_fields { memory_remaining_bytes = 100 << 20, memory_total_bytes = 1 << 30,
+    memory_bytes_per_s = 10 << 20, memory_dirty_rate_pages_per_s = 256, memory_page_size_bytes = 4096,
+      memory_iteration = 2,
+    time_elapsed_ms = 5 }, { remaining_bytes = 100 << 20, total_bytes = 1 << 30, rate_bytes_s = 10 << 20,
+    dirty_bytes_s = 1 << 20, iteration = 2, elapsed_ms = 5, estimate_ms = (100 << 20) * 1000 // (9 << 20) })
+  test.equal(job.progress_fields {}, { remaining_bytes = 0, total_bytes = 0 })
+end)
+
+-- ---- a move that runs: the domain answers from these functions ----
+
+local function running(move, fields)
+  local over
+  local domain = move.domain
+  function domain.job() return fields.statistics and fields.statistics() or { type = "unbounded" } end
+  function domain.migrate_to_uri()
+    local ended = async.poll("10s", 5, function() return over end)
+    if over ~= "well" then errors.raise { code = ended and "OPERATION_ABORTED" or "HUNG", message = "aborted" } end
+  end
+  function domain.abort_job()
+    move.acts[#move.acts + 1] = "abort"
+    if fields.abort then fields.abort(#move.acts) end
+    over = "aborted"
+  end
+  for _, name in ipairs { "suspend", "start_post_copy", "set_migrate_max_downtime_ms" } do
+    domain[name] = function(_, value)
+      move.acts[#move.acts + 1] = name .. (value and " " .. value or "")
+      if fields[name] then fields[name]() end
+      if name ~= "set_migrate_max_downtime_ms" then over = "well" end
+    end
+  end
+  return job.run(move)
+end
+
+test.case("a move that takes too long is aborted, and says so", function()
+  local move = a_move { timeout = 10 }
+  local problem = running(move, {})
+  test.equal({ move.acts, problem.message }, { { "abort" },
+    "the move was given up, it took longer than --timeout allows" })
+end)
+
+test.case("an abort that fails is tried again at the next look", function()
+  local move = a_move { timeout = 10 }
+  running(move, { abort = function(count)
+    if count == 1 then errors.raise { code = "TIMEOUT", message = "no lock" } end
+  end })
+  test.equal(move.acts, { "abort", "abort" })
+  test.matches(move.ctx.warnings[1].message, "abort was not done: no lock")
+end)
+
+test.case("the timeout may pause the domain or switch to post-copy instead", function()
+  local move = a_move { timeout = 10, timeout_action = "suspend" }
+  test.is_nil(running(move, {}))
+  test.equal(move.acts, { "suspend" })
+  move = a_move { timeout = 10, timeout_action = "post-copy" }
+  test.is_nil(running(move, {}))
+  test.equal(move.acts, { "start_post_copy" })
+end)
+
+test.case("a policy acts on stalls", function()
+  local move = a_move { policy = { { stalls = 1, action = "downtime", downtime_ms = 150 }, { stalls = 2,
+    action = "abort",
+    reason = "it stalls" } } }
+  local iteration = 1
+  local problem = running(move, { statistics = function()
+    iteration = iteration + 1
+    return { type = "unbounded", memory_iteration = iteration, memory_remaining_bytes = 100 }
+  end })
+  test.equal({ move.acts, problem.message },
+    { { "set_migrate_max_downtime_ms 150", "abort" }, "the move was given up, it stalls" })
+end)
+
+test.case("a watcher that breaks is told, and the move goes on to its end", function()
+  local move = a_move { policy = "no such policy" }
+  local domain = move.domain
+  function domain.migrate_to_uri() async.sleep(20) end
+  test.is_nil(job.run(move))
+  test.matches(move.ctx.warnings[1].message, "not watched to its end: there is no convergence policy")
+end)
+
+test.case("Ctrl-C is the error of the move", function()
+  local move = a_move {}
+  local task = async.spawn(function()
+    local problem = running(move, {})
+    return problem.code
+  end)
+  async.sleep(30)
+  task:cancel()
+  test.equal(async.await(task), "CANCELLED")
+end)

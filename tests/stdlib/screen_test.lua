@@ -1,0 +1,69 @@
+-- Shows what is written for readers without a terminal and for programs, and how values and errors look.
+local test = require "test"
+local display = require "display"
+local screen = require "screen"
+
+-- What a screen writes.
+local function written(mode, body)
+  local before, text = terminal.write, {}
+  rawset(terminal, "write", function(part) text[#text + 1] = part return true end)
+  local ok, problem = pcall(body, screen.new(mode))
+  rawset(terminal, "write", before)
+  if not ok then error(problem, 0) end
+  return table.concat(text)
+end
+
+local function show(view)
+  view:title("toy", "detail")
+  view:step_began("outer")
+  view:step_began("inner")
+  view:step_ended("inner", 10, true)
+  view:step_ended("outer", 1500, true)
+  view:step_began("bad")
+  view:step_ended("bad", 10, false, "why")
+  view:warning("careful", "or else")
+  view:progress("move web1", { remaining_bytes = 50, total_bytes = 100, rate_bytes_s = 1048576, estimate_ms = 2000 })
+  view:progress("move web1", {})
+  view:summary("done.", { { "a", "1" }, { "long", "2" } })
+end
+
+test.case("plain: a line a step with its time, no colour, no live line", function()
+  test.equal(written("plain", show),
+    "toy  detail\n  ok  outer  1.5 s\n  no  bad\n  warning  careful\n           or else\n"
+    .. "\ndone.\n  a     1\n  long  2\n")
+end)
+
+test.case("json: an event a line", function()
+  local events = {}
+  for line in written("json", show):gmatch("[^\n]+") do events[#events + 1] = json.decode(line) end
+  local names = {}
+  for _, event in ipairs(events) do
+    names[#names + 1] = event.event
+    test.is_true(math.type(event.at_ms) == "integer", "time")
+  end
+  test.equal(table.concat(names, " "),
+    "step_began step_began step_ended step_ended step_began step_ended warning progress "
+    .. "progress summary")
+  test.equal({ events[6].ok, events[6].error, events[10].fields.long }, { false, "why", "2" })
+end)
+
+test.case("a terminal's live line is replaced and never wider than the screen", function()
+  local text = written("terminal", show)
+  test.matches(text, "\r\27%[K")
+  for line in text:gsub("\27%[%d*m", ""):gsub("\27%[K", ""):gmatch("[^\r\n]+") do test.is_true(#line <= 100, line) end
+end)
+
+test.case("values are shown by their fields in order, bounded in depth", function()
+  test.equal(display.value("text"), "text")
+  test.equal(display.value({ 1, "two", b = true, a = { x = 1 } }), '{ 1, "two", a = { x = 1 }, b = true }')
+  test.equal(display.value({}), "{}")
+  local cycle = {}
+  cycle.own = cycle
+  test.equal(display.value(cycle), "{ own = <cycle> }")
+  test.equal(display.value({ ["a b"] = 1, [true] = 2 }), '{ [true] = 2, ["a b"] = 1 }')
+  local deep = {}
+  local at = deep
+  for _ = 1, 50 do at.x = {} at = at.x end
+  test.matches(display.value(deep), "{...}")
+  test.equal(display.value(errors.new { code = "X", message = "the message" }), "the message")
+end)
