@@ -19,7 +19,7 @@ recover_well() {
   fi
   for again in second third; do
     drover_on ctl recover || [[ $code == 3 ]] || note_fault "the $again recovery failed"
-    [[ $code == 3 ]] || grep -q '^0 run(s) recovered' "$work/out" || note_fault "the $again recovery did something"
+    [[ $code == 3 ]] || grep -q '^There is nothing to recover' "$work/out" || note_fault "the $again recovery did something"
   done
   cp "$work/all" "$work/out"
 }
