@@ -17,17 +17,17 @@ namespace drover::core {
 const std::vector<const Module*>& all_modules() {
   // The comments keep clang-format from joining the lines, so that two branches can each add one.
   static const std::vector<const Module*> modules{
-      &async::module(),  //
-      &files::module(),  //
-      &firewall::module(),  //
-      &host::module(),  //
-      &journal::module(),  //
-      &json::module(),  //
+      &async::module(),       //
+      &files::module(),       //
+      &firewall::module(),    //
+      &host::module(),        //
+      &journal::module(),     //
+      &json::module(),        //
       &log_module::module(),  //
-      &ssh::module(),  //
-      &terminal::module(),  //
-      &virt::module(),  //
-      &xml::module(),  //
+      &ssh::module(),         //
+      &terminal::module(),    //
+      &virt::module(),        //
+      &xml::module(),         //
   };
   return modules;
 }

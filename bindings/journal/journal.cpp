@@ -10,6 +10,16 @@
 
 namespace drover::journal {
 
+std::string state_folder() {
+  if (const char* folder = std::getenv("DROVER_STATE"); folder != nullptr && *folder != '\0') return folder;
+  if (geteuid() == 0) return "/var/lib/drover";
+  if (const char* folder = std::getenv("XDG_STATE_HOME"); folder != nullptr && *folder == '/') {
+    return std::string(folder) + "/drover";
+  }
+  const char* home = std::getenv("HOME");
+  return std::string(home != nullptr ? home : "/tmp") + "/.local/state/drover";
+}
+
 namespace {
 
 using core::Args;
@@ -22,17 +32,6 @@ struct Journal {
   static constexpr const char* lua_name = "journal.Journal";
   std::shared_ptr<Store> store;
 };
-
-// $DROVER_STATE, /var/lib/drover for root, $XDG_STATE_HOME/drover or ~/.local/state/drover else.
-std::string state_folder() {
-  if (const char* folder = std::getenv("DROVER_STATE"); folder != nullptr && *folder != '\0') return folder;
-  if (geteuid() == 0) return "/var/lib/drover";
-  if (const char* folder = std::getenv("XDG_STATE_HOME"); folder != nullptr && *folder == '/') {
-    return std::string(folder) + "/drover";
-  }
-  const char* home = std::getenv("HOME");
-  return std::string(home != nullptr ? home : "/tmp") + "/.local/state/drover";
-}
 
 std::shared_ptr<Store> check_store(lua_State* L, const char* function) {
   auto store = core::check_object<Journal>(L, 1, function).store;

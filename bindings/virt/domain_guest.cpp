@@ -226,7 +226,8 @@ int thaw(lua_State* L) { return freeze_or_thaw(L, "Domain.thaw", "thaw the file 
 
 std::vector<core::Function> domain_guest_methods() {
   constexpr const char* errors =
-      "NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT";
+      "NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, "
+      "CONNECTION_LOST, BAD_ARGUMENT";
   core::Value same{"domain", "virt.Domain", "The same domain."};
   core::Value json{"json", "string", "As {\"execute\":\"guest-info\"}."};
   core::Value timeout{"timeout_s", "integer", "How long to wait for the answer; 5 without."};

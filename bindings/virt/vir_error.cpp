@@ -46,6 +46,7 @@ constexpr TextRule text_rules[] = {
     {"is already defined with uuid", "ALREADY_EXISTS"},
     {"is already active as", "ALREADY_EXISTS"},
     {"read only access", "READ_ONLY"},
+    {"unable to execute QEMU agent command", "AGENT_COMMAND_FAILED"},  // the agent answered, with an error
     {"Guest agent is not responding", "AGENT_UNRESPONSIVE"},
     {"QEMU guest agent is not", "AGENT_UNRESPONSIVE"},
 };

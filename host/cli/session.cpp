@@ -8,6 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "bindings/core/error_object.h"
+#include "bindings/journal/journal.h"
+#include "bindings/journal/owner.h"
+#include "bindings/journal/store.h"
 #include "bindings/json/json.h"
 #include "host/base/interrupts.h"
 
@@ -16,6 +19,23 @@ namespace drover {
 namespace {
 
 constexpr int functions_on_stack = 8;
+constexpr int newest_runs = 100;
+
+// What the runs of this process have out. The journal is read anew: the Lua state is in the middle of something.
+void print_what_is_open() {
+  try {
+    journal::Store store(journal::state_folder() + "/journal.db");
+    journal::Owner self = journal::this_process();
+    for (const journal::Run& run : store.runs(newest_runs)) {
+      if (run.owner != self) continue;
+      for (const journal::Entry& entry : store.entries(run.id)) {
+        if (entry.state != "ended") std::fprintf(stderr, "  not undone: %s\n", entry.label.c_str());
+      }
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "  what is left cannot be listed: %s\n", error.what());
+  }
+}
 
 // A reader that has seen enough (drover report | head) makes no failure.
 bool reader_is_gone() {
@@ -48,6 +68,7 @@ Session::Session(const GlobalOptions& options)
       return;
     }
     std::fputs("\nleft before everything was undone; 'drover recover' finishes it\n", stderr);
+    print_what_is_open();
     leave(exit_needs_operator);
   };
 }

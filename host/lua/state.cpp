@@ -13,6 +13,7 @@
 #include "bindings/core/object.h"
 #include "host/base/interrupts.h"
 #include "host/base/text.h"
+#include "host/lua/documentation.h"
 
 namespace drover {
 
@@ -130,92 +131,6 @@ void interrupt_hook(lua_State* L, lua_Debug*) {
   if (stops) core::raise_error(L, cancelled_error("interrupted"));
 }
 
-// Sets owner (the module, or the class of a method) and is_method in the table on top of the stack.
-void push_owner(lua_State* L, const core::Function* function) {
-  auto holds = [function](const std::vector<core::Function>& functions) {
-    return !functions.empty() && function >= &functions.front() && function <= &functions.back();
-  };
-  for (const core::Module* module : core::all_modules()) {
-    if (holds(module->functions)) core::set_field(L, "owner", module->name);
-    for (const core::Class& type : module->classes) {
-      if (!holds(type.methods)) continue;
-      core::set_field(L, "owner", type.name);
-      core::set_field(L, "is_method", true);
-    }
-  }
-}
-
-// A list of { name, type, doc }.
-void push_values(lua_State* L, const std::vector<core::Value>& values) {
-  lua_newtable(L);
-  lua_Integer index = 0;
-  for (const core::Value& value : values) {
-    lua_newtable(L);
-    core::set_field(L, "name", value.name);
-    core::set_field(L, "type", value.type);
-    core::set_field(L, "doc", value.doc);
-    lua_rawseti(L, -2, ++index);
-  }
-}
-
-int help_documentation(lua_State* L) {
-  const core::Function* function = core::find_documentation(L, 1);
-  if (function == nullptr) return 0;
-  lua_newtable(L);
-  push_owner(L, function);
-  core::set_field(L, "name", function->name);
-  core::set_field(L, "doc", function->doc);
-  core::set_field(L, "errors", function->errors);
-  push_values(L, function->params);
-  lua_setfield(L, -2, "params");
-  push_values(L, function->returns);
-  lua_setfield(L, -2, "returns");
-  return 1;
-}
-
-// The whole registration table as data: names, documentation, parameters of every module. For help, stubs, tests.
-int list_modules(lua_State* L) {
-  lua_newtable(L);
-  lua_Integer module_index = 0;
-  auto push_functions = [L](const std::vector<core::Function>& functions) {
-    lua_newtable(L);
-    lua_Integer index = 0;
-    for (const core::Function& function : functions) {
-      lua_newtable(L);
-      core::set_field(L, "name", function.name);
-      core::set_field(L, "doc", function.doc);
-      core::set_field(L, "errors", function.errors);
-      core::set_field(L, "blocking", function.blocking == core::Blocking::yes);
-      core::set_field(L, "changes", function.effect == core::Effect::changes);
-      push_values(L, function.params);
-      lua_setfield(L, -2, "params");
-      push_values(L, function.returns);
-      lua_setfield(L, -2, "returns");
-      lua_rawseti(L, -2, ++index);
-    }
-  };
-  for (const core::Module* module : core::all_modules()) {
-    lua_newtable(L);
-    core::set_field(L, "name", module->name);
-    core::set_field(L, "doc", module->doc);
-    push_functions(module->functions);
-    lua_setfield(L, -2, "functions");
-    lua_newtable(L);
-    lua_Integer class_index = 0;
-    for (const core::Class& type : module->classes) {
-      lua_newtable(L);
-      core::set_field(L, "name", type.name);
-      core::set_field(L, "doc", type.doc);
-      push_functions(type.methods);
-      lua_setfield(L, -2, "methods");
-      lua_rawseti(L, -2, ++class_index);
-    }
-    lua_setfield(L, -2, "classes");
-    lua_rawseti(L, -2, ++module_index);
-  }
-  return 1;
-}
-
 int load_source(lua_State* L) {
   core::Args args(L, "drover.load_source");
   lua_settop(L, 3);  // text, chunk name, environment or nil
@@ -251,9 +166,9 @@ void open_host_table(lua_State* L) {
   core::set_field(L, "version", version());
   core::set_field(L, "stdlib", installation().stdlib);
   core::set_field(L, "playbooks", installation().playbooks);
-  lua_pushcfunction(L, help_documentation);
+  lua_pushcfunction(L, push_documentation);
   lua_setfield(L, -2, "documentation");
-  lua_pushcfunction(L, list_modules);
+  lua_pushcfunction(L, push_modules);
   lua_setfield(L, -2, "modules");
   lua_pushcfunction(L, complete_error);
   lua_setfield(L, -2, "complete_error");

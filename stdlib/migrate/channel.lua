@@ -132,7 +132,8 @@ local function open_ssh(move)
   if existing then make_directories(move) else grant_key(move, user, known_hosts) end
   ctx:connection { from = source.name, to = destination.name, port = port, encrypted = true,
     purpose = move.p.channel == "ssh" and "ssh: libvirt's control, memory and disks" or "ssh: libvirt's control" }
-  ctx:lease("tunnel", { host = source.name, run = run, address = move.to_address, port = port, user = user,
+  ctx:lease("tunnel", { host = source.name, destination = destination.name, run = run,
+    address = move.to_address, port = port, user = user,
     existing = existing or nil, limit_s = limit_s(move), sockets = sockets(move, "/run/drover/" .. run .. "/sockets") })
 end
 

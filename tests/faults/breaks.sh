@@ -8,7 +8,8 @@
 move_in_background() {
   : >"$work/all"
   : >"$work/events"
-  "$lab" on ctl env NO_COLOR=1 "$drover_program" run live-migrate --json --domain $guest --from "$from" --to "$to" \
+  # A shell gives its background jobs an ignored SIGINT, which drover would respect.
+  "$lab" on ctl env --default-signal=INT NO_COLOR=1 "$drover_program" run live-migrate --json --domain $guest --from "$from" --to "$to" \
     --undefine-source "$@" >"$work/events" 2>&1 &
   run_process=$!
 }
@@ -28,8 +29,8 @@ until_event() {
 # The move is under way: memory travels. The half second lets it be well inside.
 until_moving() { until_event '"event":"progress"' && sleep 0.5; }
 
-# held words...: starts a move that takes some ten seconds and waits until it is under way.
-held() { move_in_background --bandwidth 6MiB "$@" && until_moving; }
+# [speed=24MiB] held words...: starts a move that takes some ten seconds (at 24 MiB three) and waits until it is under way.
+held() { move_in_background --bandwidth "${speed:-6MiB}" "$@" && until_moving; }
 
 # run_ended CODE...: waits for the run and wants one of these exit codes.
 run_ended() {
@@ -50,7 +51,6 @@ ended_as() {
 }
 recovered_as() {
   recover_well
-  look
   judge_place "$1"
 }
 
@@ -89,8 +89,8 @@ break_tunnel_stands_still() {
   held --timeout 6s && "$lab" on "$from" pkill -STOP -f -- '^ssh .*/private/control' && ended_as stayed 1
 }
 # A peer-to-peer move goes on without its client; recover waits for it.
-break_drover_killed_and_p2p_goes_on() { held && kill_drover KILL && ended_as moved 137; }
-break_drover_killed_and_direct_p2p_goes_on() { held --channel direct && kill_drover KILL && ended_as moved 137; }
+break_drover_killed_and_p2p_goes_on() { speed=24MiB held && kill_drover KILL && ended_as moved 137; }
+break_drover_killed_and_direct_p2p_goes_on() { speed=24MiB held --channel direct && kill_drover KILL && ended_as moved 137; }
 break_drover_killed_in_a_managed_move() { held --mode managed && kill_drover KILL && ended_as stayed 137; }
 break_drover_killed_in_a_direct_managed_move() {
   held --mode managed --channel direct && kill_drover KILL && ended_as stayed 137
@@ -112,19 +112,26 @@ break_left_at_once_by_ctrl_c() {
   kill_drover INT
   until_event '"event":"step_ended".*"ok":false' && kill_drover INT && kill_drover INT
   ended_as stayed 3 130
+  [[ $run_code == 130 ]] || said 'not undone: '
 }
 
 # ---- the link ----
 
-mended() { "$lab" link "$to" restore; }
+mended() {
+  "$lab" link "$to" restore
+  residue_patience=24
+}
 break_link_cut() { held --mode managed && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3; }
 break_link_cut_in_p2p() { held && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3; }
 break_link_drops_what_the_destination_sends() { held && "$lab" link "$to" drop-out && sleep 25 && mended && ended_as either 0 1 3; }
 break_link_drops_what_the_destination_gets() { held && "$lab" link "$to" drop-in && sleep 25 && mended && ended_as either 0 1 3; }
-break_link_reset() { held && "$lab" link "$to" reset && ended_as either 0 1; }
-break_link_reset_in_a_direct_move() { held --channel direct && "$lab" link "$to" reset && ended_as either 0 1; }
+break_link_reset() { residue_patience=24; held && "$lab" link "$to" reset && ended_as either 0 1; }
+break_link_reset_in_a_direct_move() {
+  residue_patience=24
+  held --channel direct && "$lab" link "$to" reset && ended_as either 0 1
+}
 break_link_late() {
-  "$lab" link "$to" delay 40
+  "$lab" link "$to" delay 4
   move_in_background --bandwidth 32MiB && ended_as moved 0
   mended
 }

@@ -4,9 +4,11 @@
 
 # ---- the guest ----
 
-break_guest_powers_off() { held && "$lab" on "$from" virsh --quiet shutdown $guest --mode acpi >/dev/null && ended_as any 0 1; }
-break_guest_powers_off_in_a_managed_move() {
-  held --mode managed && "$lab" on "$from" virsh --quiet shutdown $guest --mode acpi >/dev/null && ended_as any 0 1
+# libvirt lets a shutdown wait for the end of the move; the guest then powers off where it is by then.
+break_guest_is_shut_down() {
+  speed=24MiB held || return
+  "$lab" on "$from" virsh --quiet shutdown $guest --mode acpi >"$work/out" 2>&1
+  ended_as any 0 1
 }
 
 # ---- an administrator with virsh ----
@@ -15,14 +17,14 @@ break_job_aborted_by_hand() { held && "$lab" on "$from" virsh --quiet domjobabor
 break_domain_destroyed_at_the_source() { held && "$lab" on "$from" virsh --quiet destroy $guest >/dev/null && ended_as off 1; }
 break_domain_destroyed_at_the_destination() { held && "$lab" on "$to" virsh --quiet destroy $guest >/dev/null && ended_as stayed 1; }
 break_second_move_by_virsh() {
-  held
+  speed=16MiB held || return
   ! "$lab" on "$from" virsh --quiet migrate --live $guest "qemu+ssh://$to/system" >"$work/out" 2>&1 ||
     note_fault "libvirt let a second move begin"
   ended_as moved 0
 }
 break_second_move_by_drover() {
   local code=0
-  held
+  speed=16MiB held || return
   drover_on ctl run live-migrate --domain $guest --from "$from" --to "$to" || code=$?
   [[ $code == 1 ]] || note_fault "the second run: exit code $code, wanted 1"
   grep -qE 'run [0-9]{8}-[0-9]{6}-[0-9a-f]+ of this domain is at work' "$work/out" ||
@@ -31,7 +33,7 @@ break_second_move_by_drover() {
 }
 break_second_move_from_another_machine() {
   local code=0
-  held
+  speed=16MiB held || return
   drover_on "$from" run live-migrate --domain $guest --to "$to" || code=$?
   [[ $code == 1 ]] || note_fault "the second run: exit code $code, wanted 1"
   grep -qE 'run [0-9]{8}-[0-9]{6}-[0-9a-f]+ .*is at work on this domain' "$work/out" ||
@@ -43,7 +45,7 @@ break_second_move_from_another_machine() {
 # ---- an administrator with the firewall ----
 
 break_firewall_reloaded() {
-  held --channel direct
+  speed=16MiB held --channel direct || return
   "$lab" on "$to" firewall-cmd --quiet --reload
   sleep 2
   kill -0 $run_process 2>/dev/null && { opening_on "$to" || note_fault "the opening was not made again after the reload"; }
@@ -53,9 +55,10 @@ opening_on() { "$lab" on "$1" firewall-cmd --list-rich-rules | grep -q 'port="49
 
 # The administrator makes everything permanent while our opening is there: what is theirs stays, ours goes.
 break_firewall_made_permanent() {
-  "$lab" on "$to" firewall-cmd --quiet --runtime-to-permanent
+  # Twice: the first time writes the files, the second their ".old" copies.
+  "$lab" on "$to" sh -c 'firewall-cmd --quiet --runtime-to-permanent && firewall-cmd --quiet --runtime-to-permanent'
   fingerprints before
-  held --channel direct
+  speed=16MiB held --channel direct || return
   "$lab" on "$to" firewall-cmd --quiet --runtime-to-permanent
   ended_as moved 0
   ! "$lab" on "$to" firewall-cmd --permanent --list-rich-rules | grep -q 'port="49' ||
@@ -83,7 +86,6 @@ break_port_taken() {
 break_keys_edited_at_the_same_moment() {
   local keys=/root/.ssh/authorized_keys
   "$lab" on "$to" cp -p $keys $keys.before
-  fingerprints before
   # shellcheck disable=SC2016
   "$lab" on "$to" bash -c '
     for n in $(seq 32); do

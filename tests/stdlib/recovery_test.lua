@@ -52,6 +52,19 @@ lease.kind {
     assert(os.remove(work .. "/" .. a.name))
   end,
 }
+lease.kind {
+  name = "toy-stuck",
+  describe = function() return { host = "here", text = "something that does not go away" } end,
+  probe = function() return exists(work .. "/stuck") and "ours" or "absent" end,
+  grant = function() make "stuck" end,
+  revoke = function()
+    if os.getenv "TOY_STUCK" then
+      log "revoking"
+      async.sleep "20s"
+    end
+    assert(os.remove(work .. "/stuck"))
+  end,
+}
 lease.undo_kind {
   name = "toy-made",
   describe = function() return { host = "here", text = "remove the work" } end,
@@ -72,7 +85,8 @@ return playbook {
     ctx:undo("toy-made", {})
     make "made"
     ctx:lease("toy-file", { name = "second" })
-    if p.fail == "wait" then
+    if p.fail == "stuck" then ctx:lease("toy-stuck", {}) end
+    if p.fail == "wait" or p.fail == "stuck" then
       local file = assert(io.open(work .. ".pid", "w"))
       file:write(pid())
       file:close()
@@ -211,6 +225,28 @@ test.case("a run at work is not recovered, and Ctrl-C undoes it", function()
   machine:exec { "kill", "-INT", process }
   local ended = async.await(task)
   test.equal({ ended.exit_code, toy_run.left(), toy_run.newest().state }, { 130, "", "interrupted" }, ended.errors)
+end)
+
+test.case("the second Ctrl-C asks, the third leaves at once and lists what was not undone", function()
+  local toy_run <close> = start()
+  local task = async.spawn(function()
+    return toy_run.drover({ "run", toy_run.file, "--fail", "stuck" }, { TOY_STUCK = "1" })
+  end)
+  local process = async.poll("10s", "20ms", function() return fakes.read(toy_run.work .. ".pid") end)
+  machine:exec { "kill", "-INT", process }
+  async.poll("10s", "20ms", function() return toy_run.log():find("revoking", 1, true) end)
+  machine:exec { "kill", "-INT", process }
+  async.sleep "200ms"
+  test.is_true(not task:ready(), "the second one only asks")
+  machine:exec { "kill", "-INT", process }
+  local ended = async.await(task)
+  test.equal(ended.exit_code, 3, ended.errors)
+  test.matches(ended.errors, "press Ctrl%-C once more")
+  for _, label in ipairs { "something that does not go away", "make the file first", "make the file second",
+    "remove the work" } do
+    test.is_true(ended.errors:find("not undone: " .. label .. " on here", 1, true), label .. ": " .. ended.errors)
+  end
+  test.equal({ toy_run.drover({ "recover" }).exit_code, toy_run.left() }, { 0, "" })
 end)
 
 test.case("SIGTERM and SIGHUP undo, too", function()

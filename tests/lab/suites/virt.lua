@@ -27,16 +27,10 @@ local function options(more)
   return all
 end
 
--- Back to a, and no disk of it left on b. Without undefine_source there would be a definition at the source.
+-- Back to a, where the old disk file still lies: libvirt copies over it.
 local function bring_back(a, b)
   local domain = b:find_domain(name)
-  if domain and domain:is_active() then
-    local old = a:volume_of_path("/var/lib/libvirt/images/" .. name .. ".raw")
-    if old then old:delete() end
-    domain:migrate(a, options())
-  end
-  a:pool("default"):refresh()
-  b:pool("default"):refresh()
+  if domain and domain:is_active() then domain:migrate(a, options()) end
 end
 
 test.case("a managed move gives the domain at the destination, with figures on both sides", function()
@@ -140,20 +134,28 @@ test.case("a job that somebody else aborts is OPERATION_ABORTED, not CANCELLED",
   end)
 end)
 
-test.case("a move switches to post-copy", function()
+-- QEMU serves missing pages by userfaultfd, which the kernel gives to root, and to others only when it is told to.
+local function can_post_copy()
+  local h <close> = host.connect("a")
+  local user = h:exec({ "ps", "-o", "user=", "-C", "qemu-system-x86" }).output
+  return user:find("root") ~= nil or h:exec({ "cat", "/proc/sys/vm/unprivileged_userfaultfd" }).output == "1\n"
+end
+
+test.case("a move switches to post-copy, or is refused with the guest left as it was", function()
   with_hosts(function(a, b)
     local domain = a:domain(name)
     local move = async.spawn(function()
       return domain:migrate(b, options { post_copy = true, bandwidth_mibps = 20 })
     end)
-    test.is_true(async.poll("10s", 50, function()
-      local figures = domain:job()
-      return figures.memory_iteration and figures.memory_iteration >= 1
-    end))
-    domain:start_post_copy()
-    local moved = async.await(move)
-    test.equal(moved:state().state, "running")
-    bring_back(a, b)
+    async.poll("10s", 50, function() return move:ready() or (domain:job().memory_iteration or 0) >= 1 end)
+    if can_post_copy() then
+      domain:start_post_copy()
+      test.equal(async.await(move):state().state, "running")
+      bring_back(a, b)
+    else
+      test.matches(test.raises("INTERNAL_ERROR", async.await, move).message, "Postcopy is not supported")
+    end
+    test.equal(where(a, b), "a:running")
   end)
 end)
 
@@ -179,7 +181,7 @@ test.case("statistics of a running guest", function()
   end)
 end)
 
-test.case("the agent answers, and a stop of it is told", function()
+test.case("the agent answers, and its refusals are told apart", function()
   with_hosts(function(a)
     local domain = a:domain(name)
     local info = json.decode(domain:agent_query('{"execute":"guest-info"}'))
@@ -190,9 +192,7 @@ test.case("the agent answers, and a stop of it is told", function()
       for _, address in ipairs(interface.addresses) do found = found or address.address:find("^10%.77%.1%.") end
     end
     test.is_true(found, "address of the guest")
-    test.raises("AGENT_UNRESPONSIVE", function()
-      domain:agent_command('{"execute":"no-such-command"}')
-    end)
+    test.raises("AGENT_COMMAND_FAILED", domain.agent_command, domain, '{"execute":"no-such-command"}')
   end)
 end)
 
@@ -220,13 +220,14 @@ test.case("a host that stops answering is a lost connection, and its events end"
   local b = virt.connect("qemu+ssh://root@b/system", { keepalive_interval_s = 1, keepalive_count = 2 })
   local events = b:events()
   h:exec { "pkill", "-STOP", "-x", "libvirtd" }
+  local _ <close> = setmetatable({}, { __close = function() h:exec { "pkill", "-CONT", "-x", "libvirtd" } end })
   local waiter = async.spawn(function() return events:next() end)
   local started_ms = async.monotonic_ms()
   local problem = test.raises("CONNECTION_LOST", b.hostname, b)
-  test.is_true(async.monotonic_ms() - started_ms < 8000)
+  local elapsed_ms = async.monotonic_ms() - started_ms
+  test.is_true(elapsed_ms < 20000, "elapsed_ms " .. elapsed_ms)  -- keepalive says 3 s; the machine may be busy
   test.matches(problem.hint, "ask the host")
   test.raises("CONNECTION_LOST", async.await, waiter)
   test.equal(b:is_alive(), false)
-  h:exec { "pkill", "-CONT", "-x", "libvirtd" }
   b:close()
 end)
