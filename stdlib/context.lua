@@ -169,7 +169,7 @@ function context:about(object)
 end
 
 --- Keeps plain data in the run's journal, where 'drover report --json' shows it.
-function context:keep(kind, fields) record(self, kind, fields) end
+function context:archive(kind, fields) record(self, kind, fields) end
 
 --- Closes object at the end of the run.
 function context:use(object)

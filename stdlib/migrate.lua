@@ -93,10 +93,10 @@ function migrate.record(move)
   local addresses = errors.catch({ "AGENT_UNRESPONSIVE", "OPERATION_INVALID", "UNSUPPORTED", "NO_AGENT" },
     move.domain.addresses, move.domain, "agent")
   -- Should it be lost, or replaced by the move, this is what to define it from.
-  ctx:keep("definition", { host = move.source.name, xml = (move.inactive or move.live):to_text() })
+  ctx:archive("definition", { host = move.source.name, xml = (move.inactive or move.live):to_text() })
   local there = not ctx.planning and move.destination.virt:find_domain(move.uuid)
   if there and there:is_persistent() then
-    ctx:keep("definition", { host = move.destination.name, xml = there:xml { inactive = true } })
+    ctx:archive("definition", { host = move.destination.name, xml = there:xml { inactive = true } })
   end
   move.before = { state = move.state.state, persistent = move.persistent, autostart = move.autostart,
     addresses = addresses, agent = addresses ~= nil }
