@@ -619,15 +619,15 @@ function Domain:block_resize(disk, capacity_bytes) end
 ---@return table errors By disk: no_space or unspecified; empty when all is well.
 function Domain:disk_errors() end
 
----Interfaces with their addresses. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID,
----OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---Interfaces with their addresses. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE,
+---AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@param source string lease: from libvirt's own DHCP. agent: from inside the guest. arp: from the host's table.
 ---@return table[] interfaces name, mac, addresses: a list of { type = ipv4 or ipv6, address, prefix }.
 function Domain:addresses(source) end
 
 ---Runs a command of the QEMU guest agent. Waits; other tasks go on. Changes a host: recorded, not done, while planning.
----Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST,
----BAD_ARGUMENT.
+---Raises NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED,
+---CONNECTION_LOST, BAD_ARGUMENT.
 ---@param json string As {"execute":"guest-info"}.
 ---@param timeout_s? integer How long to wait for the answer; 5 without.
 ---@return string json The agent's answer, with its field "return".
@@ -635,50 +635,52 @@ function Domain:agent_command(json, timeout_s) end
 
 ---Runs a command of the QEMU guest agent that only reads (guest-get-*, guest-info, guest-ping,
 ---guest-network-get-interfaces, ...), also while planning. Waits; other tasks go on. Raises NOT_A_QUERY, NO_DOMAIN,
----AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST,
+---BAD_ARGUMENT.
 ---@param json string As {"execute":"guest-info"}.
 ---@param timeout_s? integer How long to wait for the answer; 5 without.
 ---@return string json The agent's answer, with its field "return".
 function Domain:agent_query(json, timeout_s) end
 
 ---The guest's host name. Waits; other tasks go on. Raises NO_HOSTNAME, NO_DOMAIN, AGENT_UNRESPONSIVE,
----OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@param options? table source: agent, lease, any (default).
 ---@return string name Its name.
 function Domain:hostname(options) end
 
----The guest's clock, by the agent. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID,
----OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---The guest's clock, by the agent. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE,
+---AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@return integer time_ms Since 1970, UTC.
 function Domain:time_ms() end
 
 ---Sets the guest's clock, by the agent. Waits; other tasks go on. Changes a host: recorded, not done, while planning.
----Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST,
----BAD_ARGUMENT.
+---Raises NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED,
+---CONNECTION_LOST, BAD_ARGUMENT.
 ---@param time_ms integer Since 1970, UTC.
 ---@return virt.Domain domain The same domain.
 function Domain:set_time_ms(time_ms) end
 
 ---Sets the guest's clock from its hardware clock, by the agent. Waits; other tasks go on. Changes a host: recorded, not
----done, while planning. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED,
----CONNECTION_LOST, BAD_ARGUMENT.
+---done, while planning. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID,
+---OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@return virt.Domain domain The same domain.
 function Domain:sync_time() end
 
 ---Mounted file systems, by the agent. Waits; other tasks go on. Raises NO_DOMAIN, AGENT_UNRESPONSIVE,
----OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@return table[] file_systems mount_point, name, type, disks: targets as vda.
 function Domain:file_systems() end
 
 ---Flushes and stops writes to file systems, by the agent. Thaw them soon. Waits; other tasks go on. Changes a host:
----recorded, not done, while planning. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED,
----UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---recorded, not done, while planning. Raises NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID,
+---OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
 ---@param mount_points? string[] All of them without it.
 ---@return integer count File systems frozen.
 function Domain:freeze(mount_points) end
 
 ---Lets frozen file systems go on. Waits; other tasks go on. Changes a host: recorded, not done, while planning. Raises
----NO_DOMAIN, AGENT_UNRESPONSIVE, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED, CONNECTION_LOST, BAD_ARGUMENT.
+---NO_DOMAIN, AGENT_UNRESPONSIVE, AGENT_COMMAND_FAILED, OPERATION_INVALID, OPERATION_FAILED, UNSUPPORTED,
+---CONNECTION_LOST, BAD_ARGUMENT.
 ---@param mount_points? string[] All of them without it.
 ---@return integer count File systems thawed.
 function Domain:thaw(mount_points) end
