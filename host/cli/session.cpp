@@ -1,11 +1,10 @@
 #include "host/cli/session.h"
 
+#include <poll.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "bindings/core/error_object.h"
@@ -38,15 +37,20 @@ void print_what_is_open() {
   }
 }
 
+// A reader that has seen enough (drover report | head) makes no failure.
+bool reader_is_gone() {
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  return poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
+}
+
 }  // namespace
 
 void leave(int code) {
-  // What print wrote may be lost only now: a full disk. A reader that has seen enough is no failure.
-  if (std::fflush(stdout) != 0 && errno != EPIPE) {
-    std::fprintf(stderr, "drover: cannot write the output: %s\n", std::strerror(errno));
+  std::fflush(nullptr);
+  if (std::ferror(stdout) != 0 && !reader_is_gone()) {
+    std::fputs("drover: not all of the output could be written; is the disk full?\n", stderr);
     if (code == exit_done) code = exit_failed;
   }
-  std::fflush(nullptr);
   _exit(code);
 }
 
