@@ -168,6 +168,9 @@ function context:about(object)
     message = ("run %s of this domain is %s"):format(holder, other and other.alive and "at work" or "not finished") }
 end
 
+--- Keeps plain data in the run's journal, where 'drover report --json' shows it.
+function context:keep(kind, fields) record(self, kind, fields) end
+
 --- Closes object at the end of the run.
 function context:use(object)
   self.used[#self.used + 1] = object

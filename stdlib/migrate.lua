@@ -4,6 +4,7 @@
 -- Parts: migrate/storage.lua (disks), channel.lua (how bytes travel), job.lua (the move itself), after.lua (what
 -- follows it). Tested by tests/stdlib/migrate_test.lua and tests/lab/live_migrate_test.
 local async = require "async"
+local core = require "drover.core"
 local errors = require "errors"
 local reconcile = require "reconcile"
 local storage = require "migrate.storage"
@@ -14,6 +15,15 @@ local migrate = {}
 --- The playbook's parameters that every move has, so that a site playbook can take them over.
 migrate.channels = { "ssh", "direct", "tls", "tunnel" }
 
+local function read_capabilities(one, is_source)
+  local ok, result = core.pcall(function() return one.virt:capabilities() end)
+  if ok then return xml.parse(result) end
+  if is_source and one:is_local() and errors.is(result, "NO_CONNECTION") then
+    result.hint = "name the host that runs the domain with --from, or start libvirt here (see drover doctor)"
+  end
+  error(result, 0)
+end
+
 -- Both ends of the move at once: connections and facts of independent hosts are not waited for one by one.
 -- The capabilities hold the host's UUID, by which libvirt itself tells hosts apart.
 local function connect_both(ctx, p)
@@ -21,7 +31,7 @@ local function connect_both(ctx, p)
     local one = ctx:host(name)
     local reads = async.parallel({
       function() return one:facts() end,
-      function() return xml.parse(one.virt:capabilities()) end,
+      function() return read_capabilities(one, name == p.from) end,
     }, function(read) return read() end)
     return { host = one, capabilities = reads[2] }
   end)
@@ -79,8 +89,15 @@ end
 
 --- What must be the same after the move.
 function migrate.record(move)
+  local ctx = move.ctx
   local addresses = errors.catch({ "AGENT_UNRESPONSIVE", "OPERATION_INVALID", "UNSUPPORTED", "NO_AGENT" },
     move.domain.addresses, move.domain, "agent")
+  -- Should it be lost, or replaced by the move, this is what to define it from.
+  ctx:keep("definition", { host = move.source.name, xml = (move.inactive or move.live):to_text() })
+  local there = not ctx.planning and move.destination.virt:find_domain(move.uuid)
+  if there and there:is_persistent() then
+    ctx:keep("definition", { host = move.destination.name, xml = there:xml { inactive = true } })
+  end
   move.before = { state = move.state.state, persistent = move.persistent, autostart = move.autostart,
     addresses = addresses, agent = addresses ~= nil }
   return move.before

@@ -48,6 +48,12 @@ function recovery.finish(store, dead, screen, options)
   return async.shield(lease.apart, finish, store, dead, screen, options or {})
 end
 
+--- The sentence that ends a recovery which left something.
+function recovery.left_over(count)
+  return count == 1 and "1 thing needs an operator, see above." or
+    ("%d things need an operator, see above."):format(count)
+end
+
 --- Whether a run died while it was at work.
 function recovery.is_dead(one) return one.state == "running" and not one.alive end
 

@@ -33,6 +33,7 @@ end
 
 function screen:line(text)
   self:clear_live()
+  self.wrote = true
   terminal.write(text .. "\n")
 end
 
@@ -113,7 +114,7 @@ function screen:summary(title, rows, style)
     self:event("summary", { title = title, fields = fields })
     return
   end
-  self:line("")
+  if self.wrote then self:line("") end
   self:line(self:paint(style or "good", title))
   local widest = 0
   for _, row in ipairs(rows) do widest = math.max(widest, #row[1]) end

@@ -10,6 +10,7 @@ using Json = nlohmann::ordered_json;
 
 CLI::App* Commands::add(const std::string& name, const std::string& summary) {
   CLI::App* command = app_.add_subcommand(name, summary);
+  command->footer("Every command also takes -v, --json and --playbooks DIR: see drover --help");
   return command;
 }
 
@@ -21,7 +22,10 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
   };
 
   CLI::App* run = takes_parameters(add("run", "Run a playbook: drover run PLAYBOOK --param value ... [--plan]"));
-  run->callback([this] { dispatch_("run", Json{{"playbook", first_}}); });
+  run->add_flag("--plan", plan_, "Print every change that the run would make, and make none");
+  run->add_flag("--keep-on-failure", keep_, "Leave what a failed run made, to look at; drover undo takes it back");
+  run->footer("Its parameters follow the playbook's name; drover show PLAYBOOK lists them.");
+  run->callback([this] { dispatch_("run", Json{{"playbook", first_}, {"plan", plan_}, {"keep_on_failure", keep_}}); });
 
   CLI::App* check = takes_parameters(add("check", "Run only the checks of a playbook; nothing is changed"));
   check->callback([this] { dispatch_("check", Json{{"playbook", first_}}); });

@@ -27,6 +27,8 @@ class Commands {
   std::string from_;
   bool html_ = false;
   bool act_ = false;
+  bool plan_ = false;
+  bool keep_ = false;
 };
 
 }  // namespace drover

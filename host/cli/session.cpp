@@ -53,7 +53,7 @@ Session::Session(const GlobalOptions& options)
   lua_pop(L, 1);
   scheduler_.on_shielded_interrupt = [](int count) {
     if (count == 1) {
-      std::fputs("\nundoing what this run did; press Ctrl-C once more to leave at once\n", stderr);
+      std::fputs("\nthis must not be cut in half, and ends first; press Ctrl-C once more to leave at once\n", stderr);
       return;
     }
     std::fputs("\nleft before everything was undone; 'drover recover' finishes it\n", stderr);

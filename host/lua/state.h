@@ -24,7 +24,6 @@ class LuaState {
 };
 
 // Loads a text file as a chunk named after it and pushes the function. Throws NO_FILE, NOT_TEXT, SYNTAX.
-// With an environment index, the chunk's _ENV is that table.
 void load_file(lua_State* L, const std::string& path, const std::string& chunk_name);
 
 // Loads text; chunk_name as Lua has it ("=eval", "@file"). Throws NOT_TEXT, SYNTAX.

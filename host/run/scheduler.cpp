@@ -133,6 +133,7 @@ void Scheduler::resume(const std::shared_ptr<Task>& task) {
 
 bool Scheduler::stops_for_interrupt() {
   if (runtime_.shielded) {
+    if (main_) main_->cancel_wanted_ = true;  // told by the first wait after the shield: what follows must not begin
     if (on_shielded_interrupt) on_shielded_interrupt(++shielded_interrupts_);
     return false;
   }

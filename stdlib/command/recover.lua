@@ -29,7 +29,9 @@ return function(request)
   local store <close> = journal.open()
   local list = request.run ~= "" and asked_for(store, request.run) or request.run == "" and recovery.unfinished(store)
   local count, problems = recovery.finish_each(store, list or {}, view)
-  view:summary(#problems == 0 and ("%d run(s) recovered, nothing is left."):format(count)
-    or ("%d thing(s) need an operator, see above."):format(#problems), {}, #problems == 0 and "good" or "bad")
+  view:summary(#problems > 0 and recovery.left_over(#problems)
+    or count == 0 and "There is nothing to recover."
+    or count == 1 and "1 run recovered, nothing is left."
+    or ("%d runs recovered, nothing is left."):format(count), {}, #problems == 0 and "good" or "bad")
   return #problems == 0 and 0 or 3
 end

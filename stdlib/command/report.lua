@@ -42,6 +42,7 @@ return function(request)
   end
   if request.json then
     one.playbook_text = nil
+    one.parameters, one.error = decoded(one.parameters), one.error ~= "" and decoded(one.error) or nil
     print(json.encode { run = one, entries = json.array(entries), events = json.array(events) })
     return
   end

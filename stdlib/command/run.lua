@@ -10,7 +10,10 @@ local own_flags = { ["--plan"] = "plan", ["--json"] = "json", ["-v"] = "verbose"
   ["--help"] = "help", ["-h"] = "help", ["--keep-on-failure"] = "keep_on_failure" }
 
 local function split(request)
-  local options, words = { json = request.json, verbose = request.verbose, playbooks = request.playbooks }, {}
+  local options, words = {}, {}
+  for _, name in ipairs { "json", "verbose", "playbooks", "plan", "keep_on_failure" } do
+    options[name] = request[name]
+  end
   local index = 1
   while index <= #request.rest do
     local word = request.rest[index]

@@ -6,7 +6,11 @@ return function(request)
   local store = journal.open()
   local list = store:runs(100)
   if request.json then
-    for _, one in ipairs(list) do one.playbook_text = nil end
+    for _, one in ipairs(list) do
+      one.playbook_text = nil
+      one.parameters = json.decode(one.parameters)
+      one.error = one.error ~= "" and json.decode(one.error) or nil
+    end
     print(json.encode(json.array(list)))
     return
   end

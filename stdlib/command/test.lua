@@ -5,7 +5,10 @@ local test = require "test"
 return function(request)
   local passed, failed = 0, 0
   for _, path in ipairs(request.files) do
-    local file <close> = assert(io.open(path, "rb"))
+    local file <close>, reason = io.open(path, "rb")
+    if not file then
+      errors.raise { domain = "usage", code = "NO_FILE", where = false, message = "cannot read " .. reason }
+    end
     core.load_source(file:read("a"), "@" .. path)(path)
     local more_passed, more_failed = test.run(function(name, ok, problem, elapsed_ms)
       if not ok then

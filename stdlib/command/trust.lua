@@ -148,7 +148,8 @@ return function(request)
     return 0
   end
   if not agreed(key, request.fingerprint) then
-    print("nothing was added")
+    if not request.json then print("nothing was added") end
+    result_of(request, key)
     return 1
   end
   result_of(request, key, add())

@@ -22,6 +22,6 @@ return function(request)
   if not problems then refuse("RUN_ALIVE", one, "another drover is at work on run " .. one.id, "wait for it") end
   if #problems == 0 then store:set_run_kept(one.id, false) end
   view:summary(#problems == 0 and ("run %s is undone, nothing is left."):format(one.id)
-    or ("%d thing(s) need an operator, see above."):format(#problems), {}, #problems == 0 and "good" or "bad")
+    or recovery.left_over(#problems), {}, #problems == 0 and "good" or "bad")
   return #problems == 0 and 0 or 3
 end

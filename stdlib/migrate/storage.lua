@@ -111,6 +111,7 @@ local is_there = [[[ -e "$1" ] && echo yes || echo no]]
 local function experiment(move, folder)
   local path = folder .. "/.drover-" .. move.run_id
   move.ctx:lease("probe-file", { host = move.source.name, path = path })
+  if move.ctx.planning then return storage.guess(move)[folder] == "shared" end
   local found = script.read(move.destination, is_there, { path }).output:find("yes") ~= nil
   local guess = storage.guess(move)[folder]
   if found ~= (guess == "shared") then
@@ -198,13 +199,14 @@ local function make_volume(move, disk)
   if destination.virt:volume_of_path(disk.path) then pool:refresh() end
   local sequence = ctx:undo("created-volume", { host = destination.name, other_host = move.source.name,
     path = disk.path, source_path = disk.path, run = move.run_id, free_at_s = free_at_s })
-  pool:create_volume(volume_xml(disk, capacity_bytes))
+  -- libvirt cannot stop making it: what appears after an interrupt would be nobody's.
+  async.shield(pool.create_volume, pool, volume_xml(disk, capacity_bytes))
   ctx:made(sequence, lease.find("created-volume").identity(destination, disk.path))
 end
 
 --- Decides for each disk, and makes those that are copied at the destination.
 function storage.prepare(move)
-  storage.decide(move, not move.ctx.planning and function(folder) return experiment(move, folder) end or nil)
+  storage.decide(move, function(folder) return experiment(move, folder) end)
   for _, disk in ipairs(move.disks) do
     if disk.action == "copy" then make_volume(move, disk) end
   end

@@ -217,7 +217,7 @@ end
 test.case("a run at work is not recovered, and Ctrl-C undoes it", function()
   local toy_run <close> = start()
   local task, process = waiting(toy_run)
-  test.matches(toy_run.drover({ "recover" }).output, "0 run%(s%) recovered")
+  test.matches(toy_run.drover({ "recover" }).output, "nothing to recover")
   local refused = toy_run.drover { "recover", toy_run.newest().id }
   test.equal(refused.exit_code, 1)
   test.matches(refused.errors, "is at work %(process " .. process)
@@ -269,7 +269,7 @@ test.case("a failed run is undone; --keep-on-failure leaves it for drover undo",
   local run = toy_run.newest()
   test.is_true(kept.output:find("drover undo " .. run.id, 1, true), kept.output)
   test.matches(kept.output, "kept: make the file second")
-  test.matches(toy_run.drover({ "recover" }).output, "0 run%(s%)")
+  test.matches(toy_run.drover({ "recover" }).output, "nothing to recover")
   test.equal(toy_run.drover({ "recover", run.id }).exit_code, 2)
   local undone = toy_run.drover { "undo", run.id:sub(1, #run.id - 2) }
   test.equal({ undone.exit_code, toy_run.left(), toy_run.newest().state }, { 0, "", "undone" }, undone.errors)

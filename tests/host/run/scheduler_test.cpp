@@ -150,6 +150,18 @@ TEST_CASE("a shield holds interrupts back and counts them") {
   CHECK(told == std::vector<int>{1, 2});
 }
 
+TEST_CASE("what follows a shield does not begin after an interrupt") {
+  Fixture lua;
+  CHECK(lua.run(R"(
+    async.shield(function()
+      interrupt()
+      async.sleep(5)
+      shielded = true
+    end)
+    async.sleep '20s')") == "error CANCELLED");
+  CHECK(lua.run("return shielded") == "true");
+}
+
 TEST_CASE("a cancellation that was not told yet waits for the end of a shield") {
   Fixture lua;
   CHECK(lua.run(R"(
