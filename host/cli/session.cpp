@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "bindings/core/error_object.h"
@@ -39,6 +41,11 @@ void print_what_is_open() {
 }  // namespace
 
 void leave(int code) {
+  // What print wrote may be lost only now: a full disk. A reader that has seen enough is no failure.
+  if (std::fflush(stdout) != 0 && errno != EPIPE) {
+    std::fprintf(stderr, "drover: cannot write the output: %s\n", std::strerror(errno));
+    if (code == exit_done) code = exit_failed;
+  }
   std::fflush(nullptr);
   _exit(code);
 }
