@@ -118,9 +118,9 @@ end
 
 --- Looks whether this run's leases are still there, and makes those again that somebody else dropped: an opening that
 -- the firewall's reload closed. For steps that last.
-function context:keep()
+function context:renew()
   if self.planning then return end
-  for _, label in ipairs(entries.keep(self.store, self)) do
+  for _, label in ipairs(entries.renew(self.store, self)) do
     self:warn("made again, somebody had dropped it: " .. label)
   end
 end

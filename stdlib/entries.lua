@@ -127,11 +127,11 @@ local function mark(store, env, entry, state, message, notes)
 end
 
 --- Makes those leases again that somebody else dropped while they are needed. Gives their labels.
-function entries.keep(store, env)
+function entries.renew(store, env)
   local again = {}
   for _, entry in ipairs(env.written or {}) do
     local kind = entry.type == "lease" and entry.state ~= "ended" and entry.result ~= "" and lease.find(entry.kind)
-    local result = kind and kind.keep and kind.keep(json.decode(entry.arguments), env, json.decode(entry.result))
+    local result = kind and kind.renew and kind.renew(json.decode(entry.arguments), env, json.decode(entry.result))
     if result then
       entry.result = json.encode(result)
       store:mark_entry(env.run_id, entry.sequence, "done", entry.result)

@@ -31,7 +31,7 @@ return lease.kind {
   end,
   grant = function(a, env) return env:host(a.host).firewall:allow(rule(a)) end,
   -- A reload of firewalld drops what is not permanent. What this run did not open, it does not open again.
-  keep = function(a, env, result)
+  renew = function(a, env, result)
     if result.already or result.backend == "none" then return nil end
     local again = rule(a)
     if result.expires_at_s then again.timeout_s = result.expires_at_s - async.wall_ms() // 1000 end

@@ -55,15 +55,19 @@ opening_on() { "$lab" on "$1" firewall-cmd --list-rich-rules | grep -q 'port="49
 
 # The administrator makes everything permanent while our opening is there: what is theirs stays, ours goes.
 break_firewall_made_permanent() {
-  # Twice: the first time writes the files, the second their ".old" copies.
-  "$lab" on "$to" sh -c 'firewall-cmd --quiet --runtime-to-permanent && firewall-cmd --quiet --runtime-to-permanent'
+  "$lab" on "$to" firewall-cmd --quiet --runtime-to-permanent
+  forget_backups
   fingerprints before
   speed=16MiB held --channel direct || return
   "$lab" on "$to" firewall-cmd --quiet --runtime-to-permanent
   ended_as moved 0
+  forget_backups
   ! "$lab" on "$to" firewall-cmd --permanent --list-rich-rules | grep -q 'port="49' ||
     note_fault "the opening is permanent on $to"
 }
+
+# firewalld keeps what a zone was before its last change beside it, and never reads it again.
+forget_backups() { "$lab" on "$to" find /etc/firewalld -name '*.old' -delete; }
 
 # ---- somebody takes the port between its choice and its use ----
 
