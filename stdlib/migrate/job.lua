@@ -255,6 +255,9 @@ function job.run(move)
   end
   if ok then return nil end
   local problem = errors.wrap(result)
+  if job.is_refused_port(problem) then
+    problem.hint = "libvirt there keeps ports of past moves reserved: name another --port, or none, or restart it"
+  end
   if move.gave_up and not core.is_cancellation(problem) then
     problem.message = "the move was given up, " .. move.gave_up
     problem.hint = "more --bandwidth, --auto-converge, --post-copy or a longer --downtime let it converge"
