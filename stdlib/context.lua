@@ -116,6 +116,15 @@ function context:lease(kind_name, arguments, secret)
   return result
 end
 
+--- Looks whether this run's leases are still there, and makes those again that somebody else dropped: an opening that
+-- the firewall's reload closed. For steps that last.
+function context:renew()
+  if self.planning then return end
+  for _, label in ipairs(entries.renew(self.store, self)) do
+    self:warn("made again, somebody had dropped it: " .. label)
+  end
+end
+
 --- Takes back this run's leases of a kind now, not at the end of the run.
 function context:release(kind_name)
   lease.find(kind_name)

@@ -73,12 +73,13 @@ end
 
 --- Keeps with an undo entry what its act made; the undo gets it.
 function entries.note_made(store, env, sequence, made)
-  local text = json.encode(made)
+  local text, label = json.encode(made), nil
   for _, entry in ipairs(env.written or {}) do
-    if entry.sequence == sequence then entry.result, entry.state = text, "done" end
+    if entry.sequence == sequence then entry.result, entry.state, label = text, "done", entry.label end
   end
+  entries.boundary("after effect", label)
   store:mark_entry(env.run_id, sequence, "done", text)
-  entries.boundary("after done", "what was made")
+  entries.boundary("after done", label)
 end
 
 --- Ends all undo entries at once: the work stands.
@@ -123,6 +124,21 @@ end
 local function mark(store, env, entry, state, message, notes)
   local ok, problem = core.pcall(store.mark_entry, store, env.run_id, entry.sequence, state, nil, message)
   if not ok then notes[#notes + 1] = errors.wrap(problem) end
+end
+
+--- Makes those leases again that somebody else dropped while they are needed. Gives their labels.
+function entries.renew(store, env)
+  local again = {}
+  for _, entry in ipairs(env.written or {}) do
+    local kind = entry.type == "lease" and entry.state ~= "ended" and entry.result ~= "" and lease.find(entry.kind)
+    local result = kind and kind.renew and kind.renew(json.decode(entry.arguments), env, json.decode(entry.result))
+    if result then
+      entry.result = json.encode(result)
+      store:mark_entry(env.run_id, entry.sequence, "done", entry.result)
+      again[#again + 1] = entry.label
+    end
+  end
+  return again
 end
 
 --- Takes back the leases of a kind that a run has out now, newest first, before its end. Raises what failed; that lease

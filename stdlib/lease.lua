@@ -7,6 +7,8 @@
 --   revoke(arguments, env, result) takes it away; called only when probe says "ours"
 --   prepare(arguments, env)        reads what is there, and adds to the arguments what revoke will need to put it back
 --                                  even when the process dies in grant; before the intent (optional)
+--   renew(arguments, env, result)  makes it again, for the time that is left, when somebody else dropped it while it is
+--                                  needed; gives the new result then (optional; context:renew)
 --   planned(arguments)             what grant would return, while planning (optional)
 --   named_by_run = true            says that the run's id is part of what is made: it cannot be anybody else's, and
 --                                  grant and revoke probe and verify in the same round trip (optional)

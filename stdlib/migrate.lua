@@ -116,7 +116,7 @@ function migrate.go(move)
   local ctx = move.ctx
   local had = not ctx.planning and reconcile.observe(move.destination, move.uuid).status or nil
   ctx:undo("settle-domain", { source = move.source.name, destination = move.destination.name, uuid = move.uuid,
-    before = move.state.state, destination_had = had })
+    before = move.state.state, destination_had = had, autostart = move.autostart and move.p.autostart or nil })
   job.describe(move)
   if ctx.planning then return end
   local problem = job.run(move)

@@ -45,10 +45,6 @@ function playbook.search_path(first)
   local function add(path, origin)
     if path and path ~= "" then folders[#folders + 1] = { path = path, origin = origin } end
   end
-  if first and first ~= "" and not require("files").is_folder(first) then
-    errors.raise { domain = "usage", code = "NO_FOLDER", where = false,
-      message = ("--playbooks: %s is not a folder"):format(first) }
-  end
   add(first, "--playbooks")
   for path in (os.getenv("DROVER_PLAYBOOKS") or ""):gmatch("[^:]+") do add(path, "$DROVER_PLAYBOOKS") end
   local home = os.getenv("HOME")
@@ -87,6 +83,10 @@ end
 
 --- All playbooks of the search path: a list of { name, path, origin, overrides = path or nil }.
 function playbook.list(first)
+  if first and first ~= "" and not require("files").is_folder(first) then
+    errors.raise { domain = "usage", code = "NO_FOLDER", where = false,
+      message = ("--playbooks: %s is not a folder"):format(first) }
+  end
   local found, by_name = {}, {}
   for _, folder in ipairs(playbook.search_path(first)) do
     for _, file in ipairs(require("files").list(folder.path)) do

@@ -66,6 +66,10 @@ int error_to_string(lua_State* L) {
   return 1;
 }
 
+const char* name_of(lua_State* L, const char* name) {
+  return name != nullptr ? name : lua_tostring(L, lua_upvalueindex(2));
+}
+
 }  // namespace
 
 void open_errors(lua_State* L) {
@@ -170,11 +174,12 @@ int call_at_edge(lua_State* L, lua_CFunction function, const char* name) {
     try {
       return function(L);
     } catch (Error& error) {
-      if (error.op.empty()) error.op = name;
+      if (error.op.empty()) error.op = name_of(L, name);
       push_error(L, error);
       failed = true;
     } catch (const std::exception& error) {
-      push_error(L, Error("drover", "INTERNAL", std::string(name) + ": " + error.what()).during(name));
+      std::string full_name = name_of(L, name);
+      push_error(L, Error("drover", "INTERNAL", full_name + ": " + error.what()).during(full_name));
       failed = true;
     }
     if (!failed) return 0;

@@ -34,6 +34,7 @@ Error to_error(lua_State* L, int index);
 std::string caller_place(lua_State* L);
 
 // Runs `function` and turns a C++ exception into a raised error object. Lua's own throw passes through.
+// name: of the function; nullptr when it is the second upvalue of the running closure.
 int call_at_edge(lua_State* L, lua_CFunction function, const char* name);
 
 }  // namespace drover::core

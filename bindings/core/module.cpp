@@ -11,14 +11,15 @@ namespace {
 constexpr const char* documentation_key = "drover.documentation";
 constexpr const char* wrapper_key = "drover.wrap";
 
-// Upvalues: the C function, its full name.
-int enter(lua_State* L) {
-  lua_CFunction function = lua_tocfunction(L, lua_upvalueindex(1));
-  const char* name = lua_tostring(L, lua_upvalueindex(2));
-  int count = call_at_edge(L, function, name);
-  // An operation fails later, in the hands of whoever waits for it: its errors name the function that began it.
+// Upvalues: the C function, its full name. The name is only read when it is needed: this is on the way of every call.
+int enter(lua_State* L) { return call_at_edge(L, lua_tocfunction(L, lua_upvalueindex(1)), nullptr); }
+
+// The same for a function that blocks. Its operation fails later, in the hands of whoever waits for it: the errors
+// name the function that began it.
+int enter_blocking(lua_State* L) {
+  int count = enter(L);
   auto* handle = count == 1 ? test_object<OperationHandle>(L, -1) : nullptr;
-  if (handle != nullptr) handle->operation->set_origin(name);
+  if (handle != nullptr) handle->operation->set_origin(lua_tostring(L, lua_upvalueindex(2)));
   return count;
 }
 
@@ -39,7 +40,7 @@ void push_function(lua_State* L, const std::string& owner, const Function& funct
   std::string full_name = owner + "." + function.name;
   lua_pushcfunction(L, function.call);
   push(L, full_name);
-  lua_pushcclosure(L, enter, 2);
+  lua_pushcclosure(L, function.blocking == Blocking::yes ? enter_blocking : enter, 2);
   bool changes = function.effect == Effect::changes;
   if (function.blocking == Blocking::yes || changes) {
     lua_getfield(L, LUA_REGISTRYINDEX, wrapper_key);

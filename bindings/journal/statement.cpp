@@ -16,6 +16,12 @@ Error unusable(sqlite3* database, const std::string& path) {
     case SQLITE_NOTADB:
       return error.with_hint(
           "move the file away and look at both hosts by hand: drover will not act on a damaged journal");
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      return error.with_hint(
+          "name a folder that you may write in DROVER_STATE: drover acts only when it can write down "
+          "how to undo it");
     case SQLITE_BUSY:
       return error.with_hint("another drover holds it for long; see 'drover runs', and try again");
     default:

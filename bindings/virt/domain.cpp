@@ -2,6 +2,8 @@
 
 namespace drover::virt {
 
+const char Domain::its_mark = 0;
+
 const char* const impact_doc =
     "live: boolean, the running domain. config: boolean, its definition. Neither: the running domain when it runs, "
     "its definition otherwise.";

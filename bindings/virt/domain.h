@@ -11,6 +11,13 @@ namespace drover::virt {
 
 struct Domain {
   static constexpr const char* lua_name = "virt.Domain";
+  explicit Domain(Handle<virDomainPtr> owned) : handle(std::move(owned)) {}
+  Domain(Domain&&) = default;
+  ~Domain() { mark = nullptr; }
+
+  // Nothing but a living Domain begins with this address: check_domain_fast knows it by that.
+  static const char its_mark;
+  const char* volatile mark = &its_mark;
   Handle<virDomainPtr> handle;
 };
 

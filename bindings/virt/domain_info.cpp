@@ -12,9 +12,8 @@ namespace {
 constexpr const char* record_name = "virt.DomainInfo";
 constexpr int64_t kib = 1024;
 
-// Addresses as keys of the registry: found without hashing a name.
+// Its address is the key of the registry: found without hashing a name.
 char record_key = 0;
-char domain_key = 0;
 
 struct Field {
   const char* name;
@@ -45,7 +44,8 @@ const virDomainInfo& check_info(lua_State* L) {
 int read_field(lua_State* L) {
   // Reached through the metatable, which scripts cannot take off: the value is an info.
   const auto& info = *static_cast<const virDomainInfo*>(lua_touserdata(L, 1));
-  const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  const char* name = lua_tostring(L, 2);
+  if (name == nullptr) return 0;
   for (const Field& field : fields) {
     if (std::strcmp(field.name, name) != 0) continue;
     field.push(L, info);
@@ -111,16 +111,12 @@ int push_domain_info(lua_State* L, const virDomainInfo& info) {
 }
 
 const Domain& check_domain_fast(lua_State* L, const char* function) {
-  if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1) != 0) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &domain_key);
-    bool same = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    if (same) return *static_cast<const Domain*>(lua_touserdata(L, 1));
+  // Light userdata has no length; any other userdata of this size may be read to its end.
+  if (lua_rawlen(L, 1) >= sizeof(Domain) && lua_type(L, 1) == LUA_TUSERDATA) {
+    const auto* domain = static_cast<const Domain*>(lua_touserdata(L, 1));
+    if (domain->mark == &Domain::its_mark) return *domain;
   }
-  const Domain& domain = core::check_object<Domain>(L, 1, function);
-  luaL_getmetatable(L, Domain::lua_name);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &domain_key);
-  return domain;
+  return core::check_object<Domain>(L, 1, function);
 }
 
 }  // namespace drover::virt

@@ -9,7 +9,7 @@ namespace drover::virt {
 
 int push_domain_info(lua_State* L, const virDomainInfo& info);
 
-// core::check_object<Domain> at index 1 with two look-ups less.
+// core::check_object<Domain> at index 1 without its look-ups.
 const Domain& check_domain_fast(lua_State* L, const char* function);
 
 }  // namespace drover::virt

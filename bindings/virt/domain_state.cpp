@@ -58,8 +58,9 @@ int await_results(lua_State* L, int, lua_KContext below) { return lua_gettop(L) 
 // Waits for the operation on the top of the stack as Lua's wrapper of blocking functions does, without that wrapper's
 // cost for the calls that need not wait. lua_callk and not lua_yieldk: the wait itself stays in Lua's await, and this
 // is the last thing that the function does, so no C++ object is alive across it.
-int await_operation(lua_State* L) {
+int await_operation(lua_State* L, const char* name) {
   int operation = lua_gettop(L);
+  core::check_object<core::OperationHandle>(L, operation, name).operation->set_origin(name);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, "drover.core") != LUA_TTABLE || lua_getfield(L, -1, "await") != LUA_TFUNCTION) {
     lua_settop(L, operation);  // a state without stdlib, as in unit tests: the operation itself
@@ -73,7 +74,6 @@ int await_operation(lua_State* L) {
 
 int info(lua_State* L) {
   // Called for every domain of a host again and again: on a driver of this process nothing but the call itself.
-  lua_settop(L, 1);
   const auto& handle = check_domain_fast(L, "Domain.info").handle;
   if (handle.connection()->in_process()) {
     virDomainInfo answer{};
@@ -86,7 +86,7 @@ int info(lua_State* L) {
                     call.checked(virDomainGetInfo(call.get(), &answer));
                     return [answer](lua_State* state) { return push_domain_info(state, answer); };
                   });
-  return await_operation(L);
+  return await_operation(L, "Domain.info");
 }
 
 int ask(lua_State* L, const char* function, const char* verb, int (*question)(virDomainPtr)) {

@@ -1,5 +1,8 @@
 #include "host/cli/program.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -96,9 +99,17 @@ int usage_error(const std::string& message, const std::string& hint) {
   return exit_usage;
 }
 
+// One that the caller closed would be the number of the next file or socket, and messages would be written into it.
+void open_standard_streams() {
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", O_RDWR);  // gives the lowest number that is free: this one
+  }
+}
+
 }  // namespace
 
 int run_program(int argc, char** argv) {
+  open_standard_streams();
   GlobalOptions options;
   CLI::App app("Move virtual machines between KVM hosts, with nothing left behind.", "drover");
   app.set_version_flag("--version", std::string("drover ") + version());

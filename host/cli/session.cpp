@@ -1,5 +1,6 @@
 #include "host/cli/session.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -36,10 +37,20 @@ void print_what_is_open() {
   }
 }
 
+// A reader that has seen enough (drover report | head) makes no failure.
+bool reader_is_gone() {
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  return poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
+}
+
 }  // namespace
 
 void leave(int code) {
   std::fflush(nullptr);
+  if (std::ferror(stdout) != 0 && !reader_is_gone()) {
+    std::fputs("drover: not all of the output could be written; is the disk full?\n", stderr);
+    if (code == exit_done) code = exit_failed;
+  }
   _exit(code);
 }
 

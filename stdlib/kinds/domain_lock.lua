@@ -1,7 +1,11 @@
--- Lease "domain-lock": one run per domain at a time, held as a file that names the run on each host.
--- Arguments: host, uuid, run. Under /run, so that a reboot, which ends every run, also ends the lock.
-local lease = require "lease"
+-- Lease "domain-lock": one run per domain at a time, held as a file on each host that names the run and its process.
+-- Arguments: host, uuid, run, process (this one without it). Under /run, so that a reboot, which ends every run, also
+-- ends the lock. The file: the run's id, and a line "MACHINE-ID BOOT-ID PID NAME".
+-- A lock is stale when its process ran on this machine, is gone, and this machine's journal knows nothing of the run:
+-- no recovery will ever take it away. Everything else is left to people.
+-- Tested by tests/stdlib/domain_lock_test.lua and tests/faults.
 local errors = require "errors"
+local lease = require "lease"
 local script = require "script"
 
 -- Of two runs that try at once, link(2) lets one have it, and nobody sees a lock without its holder's name. The folder
@@ -10,7 +14,7 @@ local take = [[
 umask 077
 new="/run/drover/lock/.$2.$$"
 for try in 1 2 3 4 5; do
-  mkdir -p /run/drover/lock && printf %s "$2" > "$new" || { rm -f "$new"; continue; }
+  mkdir -p /run/drover/lock && printf '%s\n%s\n' "$2" "$3" > "$new" || { rm -f "$new"; continue; }
   if ln "$new" "/run/drover/lock/$1" 2>/dev/null; then rm -f "$new"; exit 0; fi
   rm -f "$new"
   [ -e "/run/drover/lock/$1" ] && { cat "/run/drover/lock/$1"; exit 3; }
@@ -19,14 +23,52 @@ exit 1]]
 
 local give_back = [==[
 f="/run/drover/lock/$1"
-[ "$(cat "$f" 2>/dev/null)" = "$2" ] && rm -f "$f"
+[ "$(head -n 1 "$f" 2>/dev/null)" = "$2" ] && rm -f "$f"
 rm -f "/run/drover/lock/.$2".*
 rmdir /run/drover/lock /run/drover 2>/dev/null
-[ "$(cat "$f" 2>/dev/null)" != "$2" ]]==]
+[ "$(head -n 1 "$f" 2>/dev/null)" != "$2" ]]==]
 
 local look = [[cat "/run/drover/lock/$1" 2>/dev/null; exit 0]]
 
-return lease.kind {
+local function first_line(path)
+  local file <close> = assert(io.open(path))
+  return file:read "l"
+end
+
+local function exists(path)
+  local file <close> = io.open(path)
+  return file ~= nil
+end
+
+-- What the file says: { run, machine, boot, pid, name }; only run when it says no more.
+local function parse(text)
+  local run, rest = text:match("^(%S+)\n?([^\n]*)")
+  if not run then return nil end
+  local machine, boot, pid, name = rest:match("^(%S+) (%S+) (%d+) (%S+)$")
+  return { run = run, machine = machine, boot = boot, pid = pid, name = name }
+end
+
+local function where(holder)
+  return holder.name and (" (on %s, process %s)"):format(holder.name, holder.pid) or ""
+end
+
+local kind
+
+-- A stale lock is taken away as its own run would have done it, and the domain locked anew.
+local function try_to_take(a, env)
+  local one = env:host(a.host)
+  local words = { a.uuid, a.run, a.process or kind.this_process() }
+  local result = script.run(one, take, words, { check = false })
+  local holder = result.exit_code == 3 and parse(result.output)
+  if holder and kind.is_stale(holder, env.store) then
+    script.run(one, give_back, { a.uuid, holder.run }, { check = false })
+    result = script.run(one, take, words, { check = false })
+    holder = result.exit_code == 3 and parse(result.output)
+  end
+  return result, holder
+end
+
+kind = lease.kind {
   name = "domain-lock",
   verified_by_grant = true,
   named_by_run = true,
@@ -34,21 +76,40 @@ return lease.kind {
     return { host = a.host, text = "lock the domain for this run", lines = { "/run/drover/lock/" .. a.uuid } }
   end,
   probe = function(a, env)
-    local holder = script.read(env:host(a.host), look, { a.uuid }).output
-    if holder == a.run then return "ours" end
+    local holder = kind.holder(env:host(a.host), a.uuid)
     -- Another run's lock is found by grant, which names that run.
-    return "absent"
+    return holder and holder.run == a.run and "ours" or "absent"
   end,
   grant = function(a, env)
-    local result = script.run(env:host(a.host), take, { a.uuid, a.run }, { check = false })
+    local result, holder = try_to_take(a, env)
     if result.exit_code == 0 then return {} end
-    if result.exit_code == 3 then
+    if holder then
       errors.raise { code = "DOMAIN_BUSY", host = a.host, where = false,
-        message = ("run %s is at work on this domain"):format(result.output),
-        hint = "if it is dead: drover recover, on the machine that started it" }
+        message = ("run %s%s is at work on this domain"):format(holder.run, where(holder)),
+        hint = "wait for it; if it is dead: drover recover, on the machine that started it" }
     end
     errors.raise { code = "LOCK_FAILED", host = a.host, where = false,
       message = "cannot write /run/drover/lock: " .. result.errors }
   end,
   revoke = function(a, env) script.run(env:host(a.host), give_back, { a.uuid, a.run }) end,
+
+  --- This process, as a lock names it.
+  this_process = function()
+    return ("%s %s %s %s"):format(first_line "/etc/machine-id", first_line "/proc/sys/kernel/random/boot_id",
+      first_line("/proc/self/stat"):match("^%d+"), first_line "/proc/sys/kernel/hostname")
+  end,
+  --- Who holds a domain on a host, or nil.
+  holder = function(one, uuid) return parse(script.read(one, look, { uuid }).output) end,
+  --- Whether a lock's run is dead and no recovery will come: see the top of the file.
+  is_stale = function(holder, store)
+    if not holder.machine or holder.machine ~= first_line "/etc/machine-id" then return false end
+    if holder.boot == first_line "/proc/sys/kernel/random/boot_id" and exists("/proc/" .. holder.pid .. "/stat") then
+      return false
+    end
+    return store ~= nil and store:find_run(holder.run) == nil
+  end,
+  --- " (on NAME, process PID)", or nothing where the lock does not say.
+  where = where,
 }
+
+return kind

@@ -1,5 +1,6 @@
 -- Lease "firewall-opening": ports of a host, open for one source address and for a time.
 -- Arguments: host, from, ports { first, last }, protocol, timeout_s, mark.
+local async = require "async"
 local lease = require "lease"
 
 local function rule(a)
@@ -29,5 +30,14 @@ return lease.kind {
     return found == "present" and "foreign" or found
   end,
   grant = function(a, env) return env:host(a.host).firewall:allow(rule(a)) end,
+  -- A reload of firewalld drops what is not permanent. What this run did not open, it does not open again.
+  renew = function(a, env, result)
+    if result.already or result.backend == "none" then return nil end
+    local again = rule(a)
+    if result.expires_at_s then again.timeout_s = result.expires_at_s - async.wall_ms() // 1000 end
+    local firewall = env:host(a.host).firewall
+    if again.timeout_s <= 0 or firewall:probe(opened(a, result)) ~= "absent" then return nil end
+    return firewall:allow(again)
+  end,
   revoke = function(a, env, result) env:host(a.host).firewall:revoke(opened(a, result)) end,
 }

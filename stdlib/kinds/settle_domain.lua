@@ -2,7 +2,8 @@
 -- Registered before a move; harmless when the move never began. When the domain turns out to have moved, the run's work
 -- stands: what was made for it at the destination (its disks) must stay. It must stay as well while it is not known who
 -- has the domain: the guest may have written there.
--- Arguments: source, destination, uuid, before, destination_had.
+-- Arguments: source, destination, uuid, before, destination_had, autostart ("carry" or "off" when the domain starts at
+-- its host's boot).
 local errors = require "errors"
 local lease = require "lease"
 local reconcile = require "reconcile"
@@ -16,6 +17,10 @@ return lease.undo_kind {
     local settled = reconcile.settle(env:host(a.source), env:host(a.destination), a.uuid,
       { before = a.before, destination_had = a.destination_had })
     if settled.outcome == "moved" then
+      -- A3: the source would start its old disks at its next boot.
+      if a.autostart then
+        require("migrate.after").pass_autostart(env:host(a.source), env:host(a.destination), a.uuid, a.autostart)
+      end
       return (settled.shut_off and "it moved to " or "it runs on ") .. a.destination, lease.stands
     end
     if settled.outcome == "stayed" then return "it stayed on " .. a.source end

@@ -31,6 +31,19 @@ function after.undefine_source(move)
   left:undefine { nvram = "keep", managed_save = "remove", snapshots = "remove_metadata" }
 end
 
+--- For a domain that starts at its host's boot and has moved: the destination starts it from now on (mode "carry"), and
+-- the source does not. A recovery calls it too.
+function after.pass_autostart(source, destination, uuid, mode)
+  local domain = destination.virt:domain(uuid)
+  if mode == "carry" then
+    -- A41: without a definition there is nothing to start, and the flag would be lost with the source's.
+    if not domain:is_persistent() then return end
+    domain:set_autostart(true)
+  end
+  local left = source.virt:find_domain(uuid)
+  if left and left:is_persistent() then left:set_autostart(false) end
+end
+
 --- Carries the autostart flag, and clears it at the source: two hosts must not both start it at boot.
 function after.carry_autostart(move)
   local p = move.p
@@ -41,15 +54,7 @@ function after.carry_autostart(move)
     end
     return
   end
-  if not move.autostart then return end
-  local domain = moved_domain(move)
-  if p.autostart == "carry" then
-    -- A41: without a definition there is nothing to start, and the flag would be lost with the source's.
-    if not domain:is_persistent() then return end
-    domain:set_autostart(true)
-  end
-  local left = move.source.virt:find_domain(move.uuid)
-  if left and left:is_persistent() then left:set_autostart(false) end
+  if move.autostart then after.pass_autostart(move.source, move.destination, move.uuid, p.autostart) end
 end
 
 -- What libvirt makes anew on every host is no difference.

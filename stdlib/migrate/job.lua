@@ -186,6 +186,16 @@ local function free(move, times)
   if not ok and core.is_cancellation(problem) then error(problem, 0) end
 end
 
+-- How often the way of the bytes is looked at: a reload of the firewall in the middle of a move closes it.
+local between_renewals_ms = 1500
+
+local function renew(move)
+  local ok, problem = core.pcall(move.ctx.renew, move.ctx)
+  if ok then return end
+  if core.is_cancellation(problem) then error(problem, 0) end
+  move.ctx:warn("what the move needs could not be looked at: " .. errors.message(problem))
+end
+
 -- Looks at the job until it is over; shows it, and acts on the timeout and the policy. A timeout whose act fails is
 -- tried again at the next look: a move must not go on for ever because an abort was lost.
 local function watch(move)
@@ -193,10 +203,15 @@ local function watch(move)
   local started_ms = async.monotonic_ms()
   local follower = converge.follow(p.policy)
   local acted_on_timeout, aborted_ms, freed = false, nil, 0
+  local renewed_ms = started_ms
   if p.downtime > 0 then limit_downtime(move, p.downtime) end
   while true do
     async.sleep(between_looks)
     local statistics = errors.catch({ "OPERATION_INVALID", "NO_DOMAIN" }, move.domain.job, move.domain)
+    if async.monotonic_ms() - renewed_ms > between_renewals_ms then
+      renewed_ms = async.monotonic_ms()
+      renew(move)
+    end
     if statistics and statistics.type == "cancelled" then
       aborted_ms = aborted_ms or async.monotonic_ms()
       if async.monotonic_ms() - aborted_ms > abort_patience_ms then

@@ -1,5 +1,5 @@
 -- Pre-flight: the hosts themselves, the domain's name and identifier at the destination, runs that are not finished.
-local script = require "script"
+local lease = require "lease"
 local units = require "units"
 
 local least_journal_bytes = 16 << 20
@@ -61,9 +61,10 @@ return {
   { "runs that are not finished", function(move)
     if move.ctx.store then move.ctx:about(move.uuid) end
     for _, one in ipairs { move.source, move.destination } do
-      local holder = script.read(one, [[cat "/run/drover/lock/$1" 2>/dev/null; exit 0]], { move.uuid }).output
-      if holder ~= "" and holder ~= move.run_id then
-        move.ctx:fault(("run %s is at work on this domain"):format(holder),
+      local lock = lease.find "domain-lock"
+      local holder = lock.holder(one, move.uuid)
+      if holder and holder.run ~= move.run_id and not lock.is_stale(holder, move.ctx.store) then
+        move.ctx:fault(("run %s%s is at work on this domain"):format(holder.run, lock.where(holder)),
           "wait for it; if it is dead: drover recover, on the machine that started it", one.name)
       end
     end

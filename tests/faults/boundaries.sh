@@ -7,9 +7,9 @@ stock_move() { # words...: a move from where the guest is, by the playbook that 
   printf '%s\n' run "$project/tests/faults/stopped.lua" --domain $guest --from "$from" --to "$to" "$@"
 }
 
-# recover_well: recovers three times; the second and third find nothing to do.
+# recover_well: recovers, and looks at what is left while two more recoveries find nothing to do.
 recover_well() {
-  local code=0 again
+  local code=0
   drover_on ctl recover || code=$?
   cat "$work/out" >>"$work/all"
   if [[ $code == 3 ]]; then
@@ -17,11 +17,20 @@ recover_well() {
   elif [[ $code != 0 ]]; then
     note_fault "drover recover: exit code $code"
   fi
-  for again in second third; do
-    drover_on ctl recover || [[ $code == 3 ]] || note_fault "the $again recovery failed"
-    [[ $code == 3 ]] || grep -q '^There is nothing to recover' "$work/out" || note_fault "the $again recovery did something"
-  done
+  recover_again >"$work/again" &
+  local again=$!
+  look
+  wait $again
+  [[ $code == 3 || ! -s $work/again ]] || note_fault "$(<"$work/again")"
   cp "$work/all" "$work/out"
+}
+
+recover_again() {
+  local which text
+  for which in second third; do
+    text=$("$lab" on ctl env NO_COLOR=1 "$drover_program" recover 2>&1) || echo "the $which recovery failed: $text"
+    [[ $text == *'There is nothing to recover'* ]] || echo "the $which recovery did something: $text"
+  done
 }
 
 # One kill. Returns 1 when the run came to its end before that boundary.
@@ -37,7 +46,6 @@ kill_at_boundary() { # NUMBER EXPECTED-END words...
   [[ $code == 137 ]] || note_fault "drover ended with $code, not by SIGKILL"
   ! grep '^  no  ' "$work/all" >"$work/own" || note_fault "the run failed by itself before it was killed: $(<"$work/own")"
   recover_well
-  look
   judge_place "$expected"
   judge_residue
   judge_writers

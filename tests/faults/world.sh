@@ -71,9 +71,14 @@ judge_place() {
   note_fault "the guest $ended, wanted $wanted ($from: $source; $to: $destination)"
 }
 
+# After a link was cut, sshd needs a while to see that drover's own connection is gone: $residue_patience looks, 5 s each.
 judge_residue() {
-  local host
-  fingerprints after
+  local host try
+  for ((try = 1; try <= ${residue_patience:-1}; try++)); do
+    ((try == 1)) || sleep 5
+    fingerprints after
+    ! { cmp -s "$work/a.before" "$work/a.after" && cmp -s "$work/b.before" "$work/b.after"; } || return 0
+  done
   for host in a b; do
     diff "$work/$host.before" "$work/$host.after" >"$work/$host.diff" && continue
     residue=1
@@ -149,13 +154,13 @@ judge_guest() {
 # Makes the world what a case needs, after whatever the last one left. A side that does not run the guest keeps nothing.
 reset_world() {
   local host away
-  look
+  ((${#found[@]} == 0)) || look
   here=
   for host in a b; do
     local name=copy_$host
     [[ ${!name} == 'running image 1' ]] && here+=$host
   done
-  if [[ $here != [ab] ]] || ! guest_answers; then
+  if [[ $here != [ab] ]] || ((${#found[@]} > 0)) && ! guest_answers; then
     make_guest
     fingerprints after
     cmp -s "$work/a.before" "$work/a.after" && cmp -s "$work/b.before" "$work/b.after" || remake_lab

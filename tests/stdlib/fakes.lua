@@ -44,6 +44,10 @@ local function domain_of(one, uuid)
     if now.stubborn then return end
     now.state, now.reason = "running", "unpaused"
   end
+  function methods.set_autostart(_, on)
+    checked "set_autostart"
+    acted(on and "autostart on" or "autostart off")
+  end
   function methods.undefine()
     checked "undefine"
     acted "undefine"

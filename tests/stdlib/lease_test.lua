@@ -251,6 +251,16 @@ test.case("a journal that cannot even be read leaves no lease behind", function(
   test.is_true(#notes >= 1, "told")
 end)
 
+test.case("renew makes again what somebody dropped, and says so; the journal has the new result", function()
+  local log, there = fresh()
+  local store, kind = fake_store(log), toy(log, there)
+  kind.renew = function(_, _, result) return not there.a and { was = result } or nil end
+  entries.grant(store, env, kind, { name = "a" })
+  test.equal(entries.renew(store, env), {})
+  there.a = nil
+  test.equal({ #entries.renew(store, env), log[#log] }, { 1, "done a" })
+end)
+
 test.case("a listener that fails stops nothing", function()
   local log, there = fresh()
   local store, kind = fake_store(log), toy(log, there)

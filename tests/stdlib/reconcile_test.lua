@@ -342,3 +342,18 @@ test.case("act = false changes nothing and says what would be done", function()
   test.equal({ settled.outcome, settled.todo }, { "pending", "destroy it on the destination, resume it on the source" })
   test.equal({ a.acts, b.acts }, { {}, {} })
 end)
+
+test.case("A3, A41: a recovery that finds the domain moved passes on that it starts at boot", function()
+  local function settled(mode)
+    local source = fakes.host("a", { [uuid] = { state = "shutoff", reason = "migrated", persistent = true } })
+    local destination = fakes.host("b", { [uuid] = { state = "running", reason = "migrated", persistent = true } })
+    local env = { host = function(_, name) return name == "a" and source or destination end }
+    local _, stands = require("lease").find("settle-domain").undo({ source = "a", destination = "b", uuid = uuid,
+      before = "running", destination_had = "none", autostart = mode }, env)
+    test.equal(stands, require("lease").stands)
+    return { source.acts, destination.acts }
+  end
+  test.equal(settled "carry", { { "autostart off" }, { "autostart on" } })
+  test.equal(settled "off", { { "autostart off" }, {} })
+  test.equal(settled(nil), { {}, {} })
+end)

@@ -112,6 +112,28 @@ TEST_CASE("a file and a folder that were made for the key go with it, unless som
   }
 }
 
+TEST_CASE("what was foreseen before the grant is enough to revoke without a trace", "[ssh]") {
+  Place place;
+  std::string state = GENERATE(std::string("with a newline\n"), std::string("no newline"), std::string(),
+                               std::string("no file"), std::string("no folder"));
+  bool has_file = state.rfind("no f", 0) != 0;
+  if (has_file) write_text(place.path, state);
+  if (state == "no folder") std::filesystem::remove(place.folder / "ssh");
+
+  GrantedKey foreseen = foresee_key(place.machine, place.request, place.token);
+  REQUIRE(foreseen.made_file == !has_file);
+  REQUIRE(foreseen.made_directory == (state == "no folder"));
+  REQUIRE(foreseen.added_newline == (state == "no newline"));
+  REQUIRE(std::filesystem::exists(place.folder / "ssh") != foreseen.made_directory);
+
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(granted.file == foreseen.file);
+  REQUIRE(revoke_key(place.machine, place.request, foreseen, place.token));
+  if (has_file) REQUIRE(read_text(place.path) == state);
+  REQUIRE(std::filesystem::exists(place.path) == has_file);
+  REQUIRE(std::filesystem::exists(place.folder / "ssh") == (state != "no folder"));
+}
+
 TEST_CASE("a link stays a link, and the file it names is edited", "[ssh]") {
   Place place;
   std::string target = place.folder / "ssh/real";

@@ -71,7 +71,7 @@ test.case("a managed move gives the domain at the destination, with figures on b
   end)
 end)
 
-test.case("a peer-to-peer move is led by the source's daemon, with and without a tunnel", function()
+test.case("a peer-to-peer move is led by the source's daemon", function()
   with_hosts(function(a, b)
     local result = a:domain(name):migrate_to_uri("qemu+ssh://root@b/system", options())
     test.is_true(result.elapsed_ms > 0)
