@@ -111,11 +111,4 @@ const Function* find_documentation(lua_State* L, int index) {
   return function;
 }
 
-const Module* find_module(std::string_view name) {
-  for (const Module* module : all_modules()) {
-    if (module->name == name) return module;
-  }
-  return nullptr;
-}
-
 }  // namespace drover::core

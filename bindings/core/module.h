@@ -62,7 +62,7 @@ const Function* find_documentation(lua_State* L, int index);
 // All modules of this build, in order of name (bindings/core/modules.cpp lists them).
 const std::vector<const Module*>& all_modules();
 
-// The module of that name, or nullptr.
+// The module of that name, or nullptr. No other is made.
 const Module* find_module(std::string_view name);
 
 }  // namespace drover::core

@@ -14,22 +14,44 @@
 
 namespace drover::core {
 
+namespace {
+
+struct Entry {
+  std::string_view name;
+  const Module& (*module)();  // its table of functions and their texts is made when it is first asked for
+};
+
+// The comments keep clang-format from joining the lines, so that two branches can each add one.
+constexpr Entry entries[] = {
+    {"async", async::module},        //
+    {"files", files::module},        //
+    {"firewall", firewall::module},  //
+    {"host", host::module},          //
+    {"journal", journal::module},    //
+    {"json", json::module},          //
+    {"log", log_module::module},     //
+    {"ssh", ssh::module},            //
+    {"terminal", terminal::module},  //
+    {"virt", virt::module},          //
+    {"xml", xml::module},            //
+};
+
+}  // namespace
+
 const std::vector<const Module*>& all_modules() {
-  // The comments keep clang-format from joining the lines, so that two branches can each add one.
-  static const std::vector<const Module*> modules{
-      &async::module(),       //
-      &files::module(),       //
-      &firewall::module(),    //
-      &host::module(),        //
-      &journal::module(),     //
-      &json::module(),        //
-      &log_module::module(),  //
-      &ssh::module(),         //
-      &terminal::module(),    //
-      &virt::module(),        //
-      &xml::module(),         //
-  };
+  static const std::vector<const Module*> modules = [] {
+    std::vector<const Module*> list;
+    for (const Entry& entry : entries) list.push_back(&entry.module());
+    return list;
+  }();
   return modules;
+}
+
+const Module* find_module(std::string_view name) {
+  for (const Entry& entry : entries) {
+    if (entry.name == name) return &entry.module();
+  }
+  return nullptr;
 }
 
 }  // namespace drover::core

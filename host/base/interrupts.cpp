@@ -1,5 +1,7 @@
 #include "host/base/interrupts.h"
 
+#include <pthread.h>
+
 #include <cerrno>
 #include <csignal>
 
@@ -7,9 +9,15 @@ namespace drover {
 
 namespace {
 
+pthread_t main_thread;
+
 void on_signal(int signal) {
   int saved = errno;
-  interrupts().raise_from_handler(signal);
+  if (pthread_equal(pthread_self(), main_thread) != 0) {
+    interrupts().raise_from_handler(signal);
+  } else {  // the kernel takes any thread that does not block it; what follows touches the main one's Lua
+    pthread_kill(main_thread, signal);
+  }
   errno = saved;
 }
 
@@ -21,6 +29,7 @@ Interrupts& interrupts() {
 }
 
 void Interrupts::install() {
+  main_thread = pthread_self();
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before {};
     sigaction(signal, nullptr, &before);
@@ -40,6 +49,7 @@ void Interrupts::raise_from_handler(int signal) noexcept {
   count_.fetch_add(1);
   pending_.fetch_add(1);
   if (EventLoop* loop = loop_.load()) loop->wake();
+  if (auto function = function_.load()) function();
 }
 
 bool Interrupts::take() {

@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM and SIGHUP as a flag that the count hook and the scheduler take.
+// SIGINT, SIGTERM and SIGHUP as a flag that running Lua code (host/lua/running_thread.h) and the scheduler take.
 // Tested by tests/transcripts (Ctrl-C in a loop, a coroutine, a pcall loop, a libvirt and an SSH call).
 #pragma once
 
@@ -15,8 +15,12 @@ class Interrupts {
   // The loop to wake when a signal comes.
   void wake_with(EventLoop* loop) { loop_.store(loop); }
 
+  // Called for each, in the signal handler, on the thread that called install: only what a handler may do.
+  void call(void (*function)()) { function_.store(function); }
+
   // True once per signal that nobody took yet.
   bool take();
+  bool pending() const { return pending_.load() > 0; }
   // Whether any came so far.
   bool any() const { return count_.load() > 0; }
   int last_signal() const { return last_signal_.load(); }
@@ -28,6 +32,7 @@ class Interrupts {
   std::atomic<int> count_{0};
   std::atomic<int> last_signal_{0};
   std::atomic<EventLoop*> loop_{nullptr};
+  std::atomic<void (*)()> function_{nullptr};
 };
 
 Interrupts& interrupts();

@@ -11,16 +11,13 @@
 #include "bindings/core/error_object.h"
 #include "bindings/core/module.h"
 #include "bindings/core/object.h"
-#include "host/base/interrupts.h"
 #include "host/base/text.h"
 #include "host/lua/documentation.h"
+#include "host/lua/running_thread.h"
 
 namespace drover {
 
 namespace {
-
-// A count hook this often costs nothing that can be measured, and stops a busy loop within a millisecond.
-constexpr int instructions_between_checks = 10000;
 
 void remove_global_field(lua_State* L, const char* table, const char* field) {
   lua_getglobal(L, table);
@@ -124,13 +121,6 @@ void open_libraries(lua_State* L) {
   lua_pop(L, 1);
 }
 
-void interrupt_hook(lua_State* L, lua_Debug*) {
-  if (!interrupts().take()) return;
-  core::Runtime& runtime = core::Runtime::of(L);
-  bool stops = runtime.tasks != nullptr ? runtime.tasks->stops_for_interrupt() : !runtime.shielded;
-  if (stops) core::raise_error(L, cancelled_error("interrupted"));
-}
-
 int load_source(lua_State* L) {
   core::Args args(L, "drover.load_source");
   lua_settop(L, 3);  // text, chunk name, environment or nil
@@ -229,13 +219,14 @@ LuaState::LuaState(core::Runtime& runtime) : L_(luaL_newstate()) {
   core::open_errors(L_);
   core::open_operations(L_);
   open_host_table(L_);
-  lua_sethook(L_, interrupt_hook, LUA_MASKCOUNT, instructions_between_checks);
+  watch_interrupts(L_);
   // The prelude returns the wrapper of blocking functions and changes the globals (pcall, coroutine, lazy modules).
   lua_settop(L_, 0);
   load_file(L_, installation().stdlib + "/prelude.lua", "@stdlib/prelude.lua");
   lua_getfield(L_, LUA_REGISTRYINDEX, "drover.host");
   if (lua_pcall(L_, 1, 1, 0) != LUA_OK) {
     Error error = core::to_error(L_, -1);
+    forget_interrupts(L_);
     lua_close(L_);
     throw error;
   }
@@ -246,6 +237,9 @@ LuaState::LuaState(core::Runtime& runtime) : L_(luaL_newstate()) {
   lua_settop(L_, 0);
 }
 
-LuaState::~LuaState() { lua_close(L_); }
+LuaState::~LuaState() {
+  forget_interrupts(L_);
+  lua_close(L_);
+}
 
 }  // namespace drover

@@ -3,6 +3,7 @@
 #include "bindings/core/error_object.h"
 #include "bindings/core/object.h"
 #include "host/base/interrupts.h"
+#include "host/lua/running_thread.h"
 
 namespace drover {
 
@@ -100,7 +101,11 @@ void Scheduler::resume(const std::shared_ptr<Task>& task) {
   if (task->waiting_for_ && task->waiting_for_->ended_cancelled()) task->cancel_wanted_ = false;  // it is told now
   task->waiting_for_.reset();
   current_ = task.get();
-  int status = lua_resume(task->thread_, L_, arguments, &result_count);
+  int status = LUA_OK;
+  {
+    RunningThread now(task->thread_);
+    status = lua_resume(task->thread_, L_, arguments, &result_count);
+  }
   current_ = nullptr;
   if (status == LUA_YIELD) {
     auto* handle = result_count == 1 ? core::test_object<core::OperationHandle>(task->thread_, -1) : nullptr;

@@ -62,7 +62,7 @@ std::vector<Comparison> comparisons(const std::string& programs, const std::stri
         {"python3-libvirt", {"/usr/bin/python3", "-c", "import libvirt; libvirt.open('" + uri + "').close()"}},
         {"virsh", {"/usr/bin/virsh", "-c", uri, "uri"}}}},
       {"info",
-       "one dom:info() on " + uri,
+       "processor time of one dom:info() on " + uri,
        "ns",
        true,
        15,

@@ -102,3 +102,9 @@ test.case("poll gives the first true value, or nil when the time is over", funct
   test.equal(async.poll("1s", 1, function() tries = tries + 1 return tries == 3 and "there" end), "there")
   test.is_nil(async.poll(20, 5, function() return false end))
 end)
+
+test.case("no hook slows down code that nobody interrupts, in tasks and coroutines neither", function()
+  test.is_nil(debug.gethook())
+  test.is_nil(coroutine.wrap(function() return debug.gethook() end)())
+  test.is_nil(async.parallel({ 1 }, function() return debug.gethook() end)[1])
+end)

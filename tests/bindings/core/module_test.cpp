@@ -116,6 +116,12 @@ TEST_CASE("an object that was collected runs its destructor once") {
   CHECK(held.use_count() == 1);
 }
 
+TEST_CASE("a module is found by the name that it has") {
+  REQUIRE(all_modules().size() > 10);
+  for (const Module* module : all_modules()) CHECK(find_module(module->name) == module);
+  CHECK(find_module("no such module") == nullptr);
+}
+
 TEST_CASE("help finds the entry of a function") {
   LuaFixture lua;
   push_module(lua.L, test_module());
