@@ -1,8 +1,10 @@
 # Real faults in the middle of a real move, one function each: break_NAME starts the move, breaks something, and says how
-# it has to end. The expected ends are those of facts.md and the reconcile table. Sourced by tests/faults/run.
+# it has to end. Here: either QEMU, either daemon, drover, ssh; then the words that the other files use too. The expected ends are those of facts.md and the reconcile table. Sourced by tests/faults/run.
 #
 # A move is held in its middle by a bandwidth cap. What is broken is mended before the recovery, as an operator would.
 # shellcheck shell=bash
+
+readonly longest_run_s=150
 
 # move_in_background words...: starts a move from where the guest is, with one event a line in $work/events.
 move_in_background() {
@@ -32,10 +34,19 @@ until_moving() { until_event '"event":"progress"' && sleep 0.5; }
 # [speed=24MiB] held words...: starts a move that takes some ten seconds (at 24 MiB three) and waits until it is under way.
 held() { move_in_background --bandwidth "${speed:-6MiB}" "$@" && until_moving; }
 
-# run_ended CODE...: waits for the run and wants one of these exit codes.
+# run_ended CODE...: waits for the run and wants one of these exit codes. One that never ends is killed.
 run_ended() {
-  local code=0 wanted
-  wait $run_process || code=$?
+  local code=0 wanted limit
+  rm -f "$work/endless"
+  (
+    sleep "$longest_run_s"
+    touch "$work/endless"
+    kill_drover KILL
+  ) &
+  limit=$!
+  wait $run_process 2>/dev/null || code=$?
+  kill $limit 2>/dev/null
+  [[ ! -e $work/endless ]] || note_fault "the run did not end by itself within $longest_run_s s"
   cat "$work/events" >>"$work/all"
   run_code=$code
   for wanted in "$@"; do [[ $code != "$wanted" ]] || return 0; done
@@ -113,55 +124,4 @@ break_left_at_once_by_ctrl_c() {
   until_event '"event":"step_ended".*"ok":false' && kill_drover INT && kill_drover INT
   ended_as stayed 3 130
   [[ $run_code == 130 ]] || said 'not undone: '
-}
-
-# ---- the link ----
-
-mended() {
-  "$lab" link "$to" restore
-  residue_patience=24
-}
-break_link_cut() { held --mode managed && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3; }
-break_link_cut_in_p2p() { held && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3; }
-break_link_drops_what_the_destination_sends() { held && "$lab" link "$to" drop-out && sleep 25 && mended && ended_as either 0 1 3; }
-break_link_drops_what_the_destination_gets() { held && "$lab" link "$to" drop-in && sleep 25 && mended && ended_as either 0 1 3; }
-break_link_reset() { residue_patience=24; held && "$lab" link "$to" reset && ended_as either 0 1; }
-break_link_reset_in_a_direct_move() {
-  residue_patience=24
-  held --channel direct && "$lab" link "$to" reset && ended_as either 0 1
-}
-break_link_late() {
-  "$lab" link "$to" delay 4
-  move_in_background --bandwidth 32MiB && ended_as moved 0
-  mended
-}
-
-# ---- the disk ----
-
-fill_pool() { # HOST: nothing is left on the file system of the guest's disks
-  "$lab" on "$1" sh -c 'fallocate -l "$(df --output=avail -B1 "$1" | tail -n 1)" "$1/ballast" ||
-    dd if=/dev/zero of="$1/ballast" bs=1M 2>/dev/null' - $pool >/dev/null 2>&1
-}
-break_destination_disk_full() {
-  is_small_pool || return 0
-  held && fill_pool "$to"
-  run_ended 1 0
-  "$lab" on "$to" rm -f $pool/ballast
-  recovered_as either
-}
-is_small_pool() { [[ $("$lab" on "$to" df --output=size -m $pool | tail -n 1) -lt 2000 ]]; }
-
-# The guest's disk appears at the destination after drover looked and before it makes it: not ours, so it stays.
-break_image_appears_before_it_is_made() {
-  local words
-  mapfile -t words < <(stock_move)
-  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after intent: delete' \
-    --do "ssh $to 'echo precious >$image'" -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
-  run_process=$!
-  : >"$work/events"
-  run_ended 1
-  said 'already|exists'
-  [[ $("$lab" on "$to" cat $image) == precious ]] || note_fault "the file of somebody else is gone"
-  "$lab" on "$to" sh -c "rm -f $image; virsh --quiet pool-refresh default"
-  recovered_as stayed
 }

@@ -1,184 +1,167 @@
-# The world of a fault test: one guest that writes, two hosts whose state is known byte for byte, and the oracle that says
-# whether a fault ended well. Sourced by tests/faults/run after tests/lab/suites/suite.sh.
+# The world of a fault test: guests that write, and two hosts whose state is known byte for byte. Sourced by
+# tests/faults/run after tests/lab/suites/suite.sh.
 #
-# The guest is never made anew when it can be kept: a case moves it from where it is to the other host, so the sources of
-# two cases may differ. What a host must look like does not depend on it: fingerprints leave the guest out.
+# Guests are never made anew when they can be kept: a case moves one from where it is to the other host, so the sources
+# of two cases may differ. What a host must look like does not depend on it: fingerprints leave the guests out.
+#   local    each host has disks of its own, and a move copies them
+#   shared   the disk is on storage that both hosts see, with QEMU's image locks off: nothing but drover and libvirt
+#            stands between two copies of the guest and one disk
 # shellcheck shell=bash
 
-guest=mover
-pool=/var/lib/libvirt/images
-image=$pool/$guest.raw
+readonly guests_at_once=5
+world=none pool=/var/lib/libvirt/images
+nothing_there='none - 0'  # what the side without a guest has of it: of a shared disk, the disk
+movers=()
+declare -A here copy_a copy_b
+lab_place=${LAB:-/var/tmp/drover-lab}
 
 other_host() { if [[ $1 == a ]]; then echo b; else echo a; fi; }
 
-make_guest() {
-  "$lab" guest destroy $guest >/dev/null 2>&1 || true
-  "$lab" guest create $guest --host a --disk 64M --writer >/dev/null && "$lab" guest wait $guest >/dev/null
-  here=a
+# The guest of the next case; it moves from where it is.
+use_guest() {
+  guest=$1 image=$pool/$1.raw from=${here[$1]}
+  to=$(other_host "$from")
 }
+
+# ---- making it ----
+
+ensure_world() { # KIND: nothing when it is there
+  local name
+  [[ $world != "$1" ]] || return 0
+  for name in "${movers[@]}"; do "$lab" guest destroy "$name" >/dev/null 2>&1; done
+  [[ $world != shared ]] || "$lab" shared down >/dev/null
+  here=() movers=() world=$1
+  if [[ $world == shared ]]; then
+    pool=/srv/shared movers=(sharer) nothing_there='none image 0'
+    "$lab" shared up >/dev/null && install_unlocked_qemu || return 1
+  else
+    pool=/var/lib/libvirt/images nothing_there='none - 0'
+    for ((name = 1; name <= guests_at_once; name++)); do movers+=("mover$name"); done
+  fi
+  make_guests "${movers[@]}" && fingerprints before
+}
+
+make_guests() { # NAME...
+  local name
+  for name; do
+    "$lab" guest destroy "$name" >/dev/null 2>&1
+    if [[ $world == shared ]]; then make_shared_guest "$name"; else make_local_guest "$name"; fi || return 1
+    here[$name]=a
+  done
+  for name; do "$lab" guest wait "$name" >/dev/null || return 1; done
+}
+# Only the first has an agent: a case uses it.
+make_local_guest() {
+  local agent=(--no-agent)
+  [[ $1 != mover1 ]] || agent=()
+  "$lab" guest create "$1" --host a --disk 32M --memory 96M --pace 0.3 --writer "${agent[@]}" >/dev/null
+}
+make_shared_guest() {
+  local definition
+  "$lab" guest create "$1" --host a --disk 32M --memory 96M --pace 0.1 --writer --no-agent --shared --no-start >/dev/null &&
+    definition=$("$lab" on a virsh dumpxml --inactive "$1") &&
+    "$lab" on a virsh --quiet define /dev/stdin <<<"${definition/\/usr\/bin\/qemu-system-x86_64/$unlocked_qemu}" >/dev/null &&
+    "$lab" on a virsh --quiet start "$1"
+}
+
+# libvirt has no word for an image without a lock, so QEMU is started by a script that says it.
+readonly unlocked_qemu=/usr/local/bin/qemu-unlocked
+install_unlocked_qemu() {
+  local host
+  for host in a b; do
+    # shellcheck disable=SC2016
+    "$lab" on "$host" sh -c 'cat >"$1" && chmod 755 "$1"' - $unlocked_qemu <<'END' || return 1
+#!/bin/bash
+# QEMU as it is, without image locks.
+exec /usr/bin/qemu-system-x86_64 "${@//'{"driver":"file",'/'{"driver":"file","locking":"off",'}"
+END
+  done
+}
+
+# ---- looking at it ----
 
 fingerprints() { # SUFFIX
-  "$lab" fingerprint a --except $guest >"$work/a.$1" &
-  "$lab" fingerprint b --except $guest >"$work/b.$1"
-  wait $!
+  local except=() name
+  for name in "${movers[@]}"; do except+=(--except "$name"); done
+  "$lab" fingerprint a "${except[@]}" >"$work/a.$1" &
+  local other=$!
+  "$lab" fingerprint b "${except[@]}" >"$work/b.$1"
+  wait $other
 }
+same_as_before() { cmp -s "$work/a.before" "$work/a.after" && cmp -s "$work/b.before" "$work/b.after"; }
 
-make_world() {
-  make_guest && fingerprints before
-}
-
-# What a host has of the guest: "STATE IMAGE QEMUS", such as "running image 1" or "none - 0".
-copy_on() {
+# What a host has of each guest, a line each: "NAME STATE IMAGE QEMUS", such as "mover1 running image 1".
+copies_on() {
   # shellcheck disable=SC2016
   "$lab" on "$1" sh -c '
-    state=$(timeout 20 virsh --quiet domstate "$1" 2>/dev/null | head -n 1)
-    [ -e "$2" ] && image=image || image=-
-    echo "$(echo "${state:-none}" | tr " " _) $image $(pgrep -fc -- "qemu-system.*guest=$1,")"' - $guest $image
+    pool=$1
+    shift
+    listing=$(timeout 20 virsh --quiet list --all 2>/dev/null) || unknown=unknown
+    for name; do
+      state=$(echo "$listing" | sed -nE "s/^ *[0-9-]+ +$name +//p" | tr " " _)
+      [ -e "$pool/$name.raw" ] && image=image || image=-
+      echo "$name ${unknown:-${state:-none}} $image $(pgrep -fc -- "qemu-system.*guest=$name,")"
+    done' - $pool "${movers[@]}"
 }
 
 look() {
-  local line
-  copy_on a >"$work/copy.a" &
-  copy_on b >"$work/copy.b"
-  wait $!
-  for line in a b; do printf -v "copy_$line" %s "$(<"$work/copy.$line")"; done
+  copies_on a >"$work/copies.a" &
+  local other=$!
+  copies_on b >"$work/copies.b"
+  wait $other
 }
-
-# ---- the oracle. Each part says what it found in $found; the case's figures are made of it ----
-
-note_fault() { found+=("$*"); }
-
-# judge_place stayed|moved|either|off|any: where the guest is, and what of it is on the other side. Sets $ended.
-judge_place() {
-  local wanted=$1 source_name=copy_$from destination_name=copy_$to
-  local source=${!source_name} destination=${!destination_name}
-  case "$source/$destination" in
-    'running image 1/none - 0') ended=stayed ;;
-    'none image 0/running image 1' | 'shut_off image 0/running image 1') ended=moved ;;
-    'shut_off image 0/none - 0') ended=off ;;
-    *running*/*running*) ended=double; double=1 ;;
-    running*) ended='stayed with leftovers'; residue=1 ;;
-    */running*) ended='moved with leftovers'; residue=1 ;;
-    shut_off*) ended='off with leftovers'; residue=1 ;;
-    *) ended=lost ;;
-  esac
-  case $wanted in
-    either) [[ $ended == stayed || $ended == moved ]] && return ;;
-    any) [[ $ended == stayed || $ended == moved || $ended == off ]] && return ;;
-    *) [[ $ended != "$wanted" ]] || return 0 ;;
-  esac
-  [[ $ended != lost ]] || lost=1
-  note_fault "the guest $ended, wanted $wanted ($from: $source; $to: $destination)"
+read_look() {
+  local name rest
+  while read -r name rest; do copy_a[$name]=$rest; done <"$work/copies.a"
+  while read -r name rest; do copy_b[$name]=$rest; done <"$work/copies.b"
 }
+copy_of() { if [[ $1 == a ]]; then echo "${copy_a[$2]:-unknown}"; else echo "${copy_b[$2]:-unknown}"; fi; } # HOST NAME
 
-# After a link was cut, sshd needs a while to see that drover's own connection is gone: $residue_patience looks, 5 s each.
-judge_residue() {
-  local host try
-  for ((try = 1; try <= ${residue_patience:-1}; try++)); do
-    ((try == 1)) || sleep 5
-    fingerprints after
-    ! { cmp -s "$work/a.before" "$work/a.after" && cmp -s "$work/b.before" "$work/b.after"; } || return 0
-  done
-  for host in a b; do
-    diff "$work/$host.before" "$work/$host.after" >"$work/$host.diff" && continue
-    residue=1
-    note_fault "left on $host: $(grep '^[<>]' "$work/$host.diff" | head -n 12)"
-    cp "$work/$host.after" "$work/$host.before"  # found once is enough
-  done
-}
+# ---- after a case ----
 
-console() { tr -d '\r' <"${LAB:-/var/tmp/drover-lab}/hosts/$1/console/$guest.log" 2>/dev/null | sed -nE "s/^$2 ([0-9]+)\$/\1/p" | sort; }
-
-# One writer: a number that both consoles show was counted twice, by two copies of the guest.
-judge_writers() {
-  local word twice
-  for word in tick record; do
-    twice=$(comm -12 <(console a $word) <(console b $word) | head -n 3 | paste -sd' ')
-    [[ -n $twice ]] || continue
-    double=1
-    note_fault "$word counted on both hosts: $twice"
-  done
-}
-
-guest_answers() {
-  local try
-  for try in 1 2 3 4 5; do [[ -z $(guest_file "$here" /counter 2>/dev/null) ]] || return 0; sleep 0.2; done
-  : "$try"
-  return 1
-}
-
-guest_file() { # HOST PATH: a file of the guest, by its web server
-  # shellcheck disable=SC2016
-  "$lab" on "$1" timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/80" && printf "GET %s HTTP/1.0\r\n\r\n" "$1" >&3 && cat <&3' \
-    "$(sed -n 's/^ip=//p' "${LAB:-/var/tmp/drover-lab}/guests/$guest")" "$2" | sed '1,/^\r*$/d'
-}
-
-# No acknowledged write is lost, and the guest goes on: the records on its disk are 1, 2, 3 ... up to at least the last
-# one that it announced.
-judge_records() {
-  local announced highest try text
-  announced=$("$lab" guest records $guest 2>/dev/null)
-  for try in 1 2 3 4 5 6 7 8 9 10; do
-    text=$(guest_file "$here" /data/records 2>/dev/null)
-    highest=$(tail -n 1 <<<"$text" | sed 's/^record //')
-    ((${highest:-0} <= ${announced:-0})) || break
-    sleep 0.3
-  done
-  if ! ((${highest:-0} > ${announced:-0})); then
-    lost=1
-    note_fault "the guest's disk ends at record ${highest:-none}, and $announced was announced (try $try)"
-  elif ! diff -q <(seq -f 'record %.0f' "$highest") - <<<"$text" >/dev/null; then
-    double=1
-    note_fault "the records on the guest's disk are not 1 to $highest, each once"
-  fi
-}
-
-# A test that broke off must not leave its run to the next one.
-no_drover_left() {
-  "$lab" on ctl pkill -KILL -x drover || true
-  wait
-  drover_on ctl recover || true
-}
-
-# The records of the guest, where it runs.
-judge_guest() {
-  case $copy_a/$copy_b in
-    running*/running*) return ;;
-    running*) here=a ;;
-    */running*) here=b ;;
-    *) return ;;
-  esac
-  judge_records
-}
-
-# Makes the world what a case needs, after whatever the last one left. A side that does not run the guest keeps nothing.
+# Makes the world what the next case needs. A side that does not run a guest keeps nothing of it. After a bad end the
+# guest is made anew, and the lab when that does not help: a fault that ended badly must not make the next ones look bad.
 reset_world() {
-  local host away
-  ((${#found[@]} == 0)) || look
-  here=
-  for host in a b; do
-    local name=copy_$host
-    [[ ${!name} == 'running image 1' ]] && here+=$host
+  local host name away broken=() leftovers=() names
+  for name in "${movers[@]}"; do
+    here[$name]=
+    for host in a b; do [[ $(copy_of $host "$name") != 'running image 1' ]] || here[$name]+=$host; done
+    if [[ ${here[$name]} != [ab] ]]; then
+      broken+=("$name")
+      continue
+    fi
+    away=$(other_host "${here[$name]}")
+    [[ $(copy_of "$away" "$name") == "$nothing_there" ]] || leftovers+=("$away $name")
   done
-  if [[ $here != [ab] ]] || ((${#found[@]} > 0)) && ! guest_answers; then
-    make_guest
-    fingerprints after
-    cmp -s "$work/a.before" "$work/a.after" && cmp -s "$work/b.before" "$work/b.after" || remake_lab
-    return
-  fi
-  away=copy_$(other_host "$here")
-  [[ ${!away} == 'none - 0' ]] || drop_copy "$(other_host "$here")"
+  for host in a b; do
+    mapfile -t names < <(printf '%s\n' "${leftovers[@]}" | sed -n "s/^$host //p")
+    drop_copies $host "${names[@]}"
+  done
+  if ((${#broken[@]} > 0)); then make_guests "${broken[@]}" || remake_lab; fi
+  ((went_badly > 0)) || return 0
+  went_badly=0
+  fingerprints after
+  same_as_before || remake_lab
 }
 
-drop_copy() {
+drop_copies() { # HOST NAME...
+  (($# > 1)) || return 0
   # shellcheck disable=SC2016
-  "$lab" on "$1" sh -c 'virsh --quiet destroy "$1"; virsh --quiet undefine "$1" --nvram; rm -f "$2"
-    virsh --quiet pool-refresh default' - $guest $image >/dev/null 2>&1
+  "$lab" on "$1" sh -c 'pool=$1 kind=$2
+    shift 2
+    for name; do
+      virsh --quiet destroy "$name"
+      virsh --quiet undefine "$name" --nvram
+      [ "$kind" = shared ] || rm -f "$pool/$name.raw"
+    done
+    [ "$kind" = shared ] || virsh --quiet pool-refresh default' - $pool $world "${@:2}" >/dev/null 2>&1
 }
 
-# A fault that ended badly must not make the next ones look bad.
 remake_lab() {
+  local kind=$world size
+  size=$(sed -n 's/^pool_size=//p' "$lab_place/session" 2>/dev/null)
   "$lab" down >/dev/null 2>&1
-  "$lab" up 2 "${lab_options[@]}" >/dev/null 2>&1
-  make_world
+  "$lab" up 2 ${size:+--pool-size "$size"} >/dev/null 2>&1
+  world=none movers=()
+  ensure_world "$kind"
 }

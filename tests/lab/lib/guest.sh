@@ -40,6 +40,7 @@ guest_create() {
       --mac) mac=${2:?}; shift 2 ;;
       --writer) words+=' lab.writer=yes'; shift ;;
       --dirty) words+=" lab.dirty=${2:?}"; shift 2 ;;
+      --pace) words+=" lab.pace=${2:?}"; shift 2 ;;
       --no-agent) words+=' lab.agent=no'; shift ;;
       --transient) persistent=no; shift ;;
       --no-start) start=no; shift ;;
