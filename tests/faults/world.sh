@@ -13,7 +13,6 @@ world=none pool=/var/lib/libvirt/images
 nothing_there='none - 0'  # what the side without a guest has of it: of a shared disk, the disk
 movers=()
 declare -A here copy_a copy_b
-lab_place=${LAB:-/var/tmp/drover-lab}
 
 other_host() { if [[ $1 == a ]]; then echo b; else echo a; fi; }
 
@@ -159,7 +158,7 @@ drop_copies() { # HOST NAME...
 
 remake_lab() {
   local kind=$world size
-  size=$(sed -n 's/^pool_size=//p' "$lab_place/session" 2>/dev/null)
+  size=$(sed -n 's/^pool_size=//p' "$LAB/session" 2>/dev/null)
   "$lab" down >/dev/null 2>&1
   "$lab" up 2 ${size:+--pool-size "$size"} >/dev/null 2>&1
   world=none movers=()
