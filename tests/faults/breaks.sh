@@ -11,7 +11,7 @@ move_in_background() {
   : >"$work/all"
   : >"$work/events"
   # A shell gives its background jobs an ignored SIGINT, which drover would respect.
-  "$lab" on ctl env --default-signal=INT NO_COLOR=1 "$drover_program" run live-migrate --json --domain $guest --from "$from" --to "$to" \
+  "$lab" on ctl env --default-signal=INT NO_COLOR=1 "$drover_program" run live-migrate --json --domain "$guest" --from "$from" --to "$to" \
     --undefine-source "$@" >"$work/events" 2>&1 &
   run_process=$!
 }
@@ -85,6 +85,15 @@ break_source_qemu_stands_still_and_goes_on() {
 }
 break_destination_qemu_killed_in_a_managed_move() { held --mode managed && qemu_on "$to" KILL && ended_as stayed 1; }
 
+# It never goes on: nothing can be asked of it, and it may hold the only copy. The run says so and ends; the operator
+# ends the process, and what the guest wrote is on its disk.
+break_source_qemu_stands_still_for_good() {
+  held --timeout 4s && qemu_on "$from" STOP || return
+  run_ended 1 3
+  qemu_on "$from" KILL
+  recovered_as any
+}
+
 # ---- either daemon ----
 
 break_source_libvirtd_killed() { held && restart_libvirtd "$from" && ended_as stayed 1; }
@@ -93,9 +102,36 @@ break_source_libvirtd_killed_in_a_managed_move() {
   held --mode managed && restart_libvirtd "$from" && ended_as stayed 1
 }
 
+break_destination_libvirtd_killed_in_a_managed_move() {
+  held --mode managed && restart_libvirtd "$to" && ended_as stayed 1
+}
+# Stopped, it answers nothing, and its QEMU goes on; then it is let go on.
+stopped_libvirtd() { # HOST SECONDS words...
+  local host=$1 seconds=$2
+  shift 2
+  held "$@" && "$lab" on "$host" pkill -STOP -x libvirtd || return
+  sleep "$seconds"
+  "$lab" on "$host" pkill -CONT -x libvirtd
+  ended_as either 0 1 3
+}
+break_source_libvirtd_stands_still_and_goes_on() { stopped_libvirtd "$from" 8; }
+break_destination_libvirtd_stands_still_and_goes_on() { stopped_libvirtd "$to" 8; }
+break_destination_libvirtd_stands_still_in_a_managed_move() { stopped_libvirtd "$to" 45 --mode managed; }
+# For good, until an operator ends it: the run must not wait for ever.
+stopped_libvirtd_for_good() { # HOST words...
+  local host=$1
+  shift
+  held --timeout 10s "$@" && "$lab" on "$host" pkill -STOP -x libvirtd || return
+  run_ended 0 1 3
+  restart_libvirtd "$host"
+  recovered_as either
+}
+break_source_libvirtd_stands_still_for_good() { stopped_libvirtd_for_good "$from"; }
+break_destination_libvirtd_stands_still_for_good() { stopped_libvirtd_for_good "$to"; }
+
 # ---- drover, and the ssh process ----
 
-break_tunnel_killed() { held && "$lab" on "$from" pkill -KILL -f -- '^ssh .*/private/control' && ended_as stayed 1; }
+break_tunnel_killed() { held && "$lab" on "$from" pkill -KILL -f -- "^ssh .*/private/control" && ended_as stayed 1; }
 break_tunnel_stands_still() {
   held --timeout 6s && "$lab" on "$from" pkill -STOP -f -- '^ssh .*/private/control' && ended_as stayed 1
 }
@@ -124,4 +160,21 @@ break_left_at_once_by_ctrl_c() {
   until_event '"event":"step_ended".*"ok":false' && kill_drover INT && kill_drover INT
   ended_as stayed 3 130
   [[ $run_code == 130 ]] || said 'not undone: '
+}
+# Recovery itself dies at each of its boundaries, one after the other; the last one finishes.
+break_recovery_killed_at_every_boundary() {
+  local words kills=0 boundary=2 code
+  mapfile -t words < <(stock_move)
+  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'before commit' -- "$drover_program" "${words[@]}" \
+    >"$work/all" 2>&1
+  # The second boundary is after the end of the newest entry, before its mark; the third is before the end of the next.
+  while ((kills < 60)); do
+    code=0
+    "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" $boundary -- "$drover_program" recover \
+      >>"$work/all" 2>&1 || code=$?
+    [[ $code == 137 ]] || break
+    kills=$((kills + 1)) boundary=$((5 - boundary))
+  done
+  [[ $code == 0 && $kills -ge 10 ]] || note_fault "after $kills kills the recovery ended with $code"
+  recovered_as moved
 }

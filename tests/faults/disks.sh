@@ -13,6 +13,7 @@ break_destination_disk_full() {
   "$lab" on "$to" rm -f $pool/ballast
   recovered_as either
 }
+# Not with a pool on the machine's own disk: filling that would not be friendly.
 is_small_pool() { [[ $("$lab" on "$to" df --output=size -m $pool | tail -n 1) -lt 2000 ]]; }
 
 # The guest's disk appears at the destination after drover looked and before it makes it: not ours, so it stays.
@@ -27,5 +28,69 @@ break_image_appears_before_it_is_made() {
   said 'already|exists'
   [[ $("$lab" on "$to" cat $image) == precious ]] || note_fault "the file of somebody else is gone"
   "$lab" on "$to" sh -c "rm -f $image; virsh --quiet pool-refresh default"
+  recovered_as stayed
+}
+
+# ---- what is there already ----
+
+# image_is_there COMMAND: a file of somebody else has the image's name; the move is refused and the file is as it was.
+image_is_there() {
+  local before
+  "$lab" on "$to" sh -c "$1" - "$image"
+  before=$(file_facts)
+  fingerprints before
+  move_in_background && run_ended 1
+  said 'is there already'
+  [[ $(file_facts) == "$before" ]] || note_fault "the file of somebody else was changed: $before, now $(file_facts)"
+  recover_well
+  judge_residue
+  "$lab" on "$to" sh -c "rm -f $image; virsh --quiet pool-refresh default"
+  fingerprints before
+  recovered_as stayed
+}
+file_facts() { "$lab" on "$to" sh -c 'stat -c "%s %i %a %u %Y" "$1"; sha256sum <"$1"' - "$image" | paste -sd' '; }
+
+# shellcheck disable=SC2016
+break_image_of_another_size_is_there() { image_is_there 'truncate --size 48M "$1"; virsh --quiet pool-refresh default'; }
+# shellcheck disable=SC2016
+break_image_with_foreign_data_is_there() { image_is_there 'head -c 32M /dev/urandom >"$1"; chmod 640 "$1"'; }
+
+# ---- a disk that cannot be written ----
+
+remount_pool() { "$lab" on "$to" mount -o "remount,$1" $pool; }
+break_destination_is_read_only() {
+  is_small_pool || return 0
+  remount_pool ro
+  move_in_background && run_ended 1
+  remount_pool rw
+  recovered_as stayed
+}
+break_destination_becomes_read_only_before_the_disk_is_made() {
+  local words
+  is_small_pool || return 0
+  mapfile -t words < <(stock_move)
+  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after intent: delete' \
+    --do "ssh $to mount -o remount,ro $pool" -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
+  run_process=$!
+  : >"$work/events"
+  run_ended 1
+  said 'ead-only'
+  remount_pool rw
+  recovered_as stayed
+}
+
+# The file system of the destination's disks goes away under the move, as when the disk's cable is out: every read and
+# write is an error (EXT4_IOC_SHUTDOWN, without its log). It is mounted anew before the recovery.
+break_destination_disk_fails() {
+  local device
+  is_small_pool || return 0
+  device=$("$lab" on "$to" findmnt --noheadings --output SOURCE $pool | tail -n 1)
+  held && "$lab" on "$to" python3 -c '
+import fcntl, os, struct, sys
+fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack("I", 2))' $pool || return
+  run_ended 1
+  # shellcheck disable=SC2016
+  "$lab" on "$to" sh -c 'umount "$2" && mount "$1" "$2" && virsh --quiet pool-refresh default' - "$device" $pool ||
+    note_fault "the disk could not be mounted again: something of the run holds it"
   recovered_as stayed
 }

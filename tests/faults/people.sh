@@ -7,25 +7,31 @@
 # libvirt lets a shutdown wait for the end of the move; the guest then powers off where it is by then.
 break_guest_is_shut_down() {
   speed=24MiB held || return
-  "$lab" on "$from" virsh --quiet shutdown $guest --mode acpi >"$work/out" 2>&1
+  "$lab" on "$from" virsh --quiet shutdown "$guest" --mode acpi >"$work/out" 2>&1
+  ended_as any 0 1
+}
+
+# By its own agent, which libvirt asks while it moves the guest: it is off at once, wherever it is then.
+break_guest_powers_off_by_itself() {
+  held && "$lab" on "$from" virsh --quiet shutdown "$guest" --mode agent >"$work/out" 2>&1 || return
   ended_as any 0 1
 }
 
 # ---- an administrator with virsh ----
 
-break_job_aborted_by_hand() { held && "$lab" on "$from" virsh --quiet domjobabort $guest && ended_as stayed 1; }
-break_domain_destroyed_at_the_source() { held && "$lab" on "$from" virsh --quiet destroy $guest >/dev/null && ended_as off 1; }
-break_domain_destroyed_at_the_destination() { held && "$lab" on "$to" virsh --quiet destroy $guest >/dev/null && ended_as stayed 1; }
+break_job_aborted_by_hand() { held && "$lab" on "$from" virsh --quiet domjobabort "$guest" && ended_as stayed 1; }
+break_domain_destroyed_at_the_source() { held && "$lab" on "$from" virsh --quiet destroy "$guest" >/dev/null && ended_as off 1; }
+break_domain_destroyed_at_the_destination() { held && "$lab" on "$to" virsh --quiet destroy "$guest" >/dev/null && ended_as stayed 1; }
 break_second_move_by_virsh() {
   speed=16MiB held || return
-  ! "$lab" on "$from" virsh --quiet migrate --live $guest "qemu+ssh://$to/system" >"$work/out" 2>&1 ||
+  ! "$lab" on "$from" virsh --quiet migrate --live "$guest" "qemu+ssh://$to/system" >"$work/out" 2>&1 ||
     note_fault "libvirt let a second move begin"
   ended_as moved 0
 }
 break_second_move_by_drover() {
   local code=0
   speed=16MiB held || return
-  drover_on ctl run live-migrate --domain $guest --from "$from" --to "$to" || code=$?
+  drover_on ctl run live-migrate --domain "$guest" --from "$from" --to "$to" || code=$?
   [[ $code == 1 ]] || note_fault "the second run: exit code $code, wanted 1"
   grep -qE 'run [0-9]{8}-[0-9]{6}-[0-9a-f]+ of this domain is at work' "$work/out" ||
     note_fault "the second run does not name the first: $(<"$work/out")"
@@ -34,7 +40,7 @@ break_second_move_by_drover() {
 break_second_move_from_another_machine() {
   local code=0
   speed=16MiB held || return
-  drover_on "$from" run live-migrate --domain $guest --to "$to" || code=$?
+  drover_on "$from" run live-migrate --domain "$guest" --to "$to" || code=$?
   [[ $code == 1 ]] || note_fault "the second run: exit code $code, wanted 1"
   grep -qE 'run [0-9]{8}-[0-9]{6}-[0-9a-f]+ .*is at work on this domain' "$work/out" ||
     note_fault "the second run does not name the first: $(<"$work/out")"
@@ -128,4 +134,5 @@ break_killed_in_the_grant_of_a_key() {
     "$lab" on "$to" sh -c 'cd /root && rm -rf .ssh /etc/ssh/other /etc/ssh/sshd_config.d/faults.conf && mv .ssh.kept .ssh'
   done
   fingerprints before
+  fingerprints after
 }
