@@ -400,8 +400,8 @@ void Store::commit_run(const std::string& run) {
   set_durable(true);
   Transaction transaction(*this);
   for (Entry& entry : load_entries(run)) {
-    if (entry.type != "undo" || entry.state == "ended") continue;
-    entry.state = "ended";
+    if (entry.state == "ended" || entry.type == "lease") continue;
+    entry.state = entry.type == "undo" ? "ended" : "due";
     save_entry(run, entry);
   }
   transaction.commit();

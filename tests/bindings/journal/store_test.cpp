@@ -140,18 +140,16 @@ TEST_CASE("an intent is on the disk when add_intent returns: a process that dies
   CHECK(store.entries("one").size() == 1);
 }
 
-TEST_CASE("a commit ends undo entries and leaves leases") {
+TEST_CASE("a commit ends undo entries, makes follow-ups due, and leaves leases") {
   Folder folder;
   Store store(folder.journal());
   store.begin_run(a_run("one"));
-  store.add_intent("one", an_entry("undo"));
-  store.add_intent("one", an_entry("lease"));
-  store.add_intent("one", an_entry("undo"));
+  for (const char* type : {"undo", "lease", "follow_up", "follow_up", "undo"}) store.add_intent("one", an_entry(type));
+  store.mark_entry("one", 4, "ended", "", "");
   store.commit_run("one");
-  auto entries = store.entries("one");
-  CHECK(entries[0].state == "ended");
-  CHECK(entries[1].state == "intent");
-  CHECK(entries[2].state == "ended");
+  std::string states;
+  for (const Entry& entry : store.entries("one")) states += entry.state + " ";
+  CHECK(states == "ended intent due ended ended ");
 }
 
 TEST_CASE("a run is found by a unique beginning of its id") {
