@@ -3,11 +3,11 @@
 --   that was written down after the making (inode and birth), or the run died in between and the file was born after
 --   the intent and holds no data yet: before it is written down, no move can have begun;
 --   when a domain refers to it (on the other host the same path means other storage, or the same: see the next).
---   An inactive definition of the run's own domain does not count while the domain is active on the other host: an older
---   move away left it, and nothing ran from this file;
+--   An inactive definition of the run's own domain does not count while the domain is active on the other host: a
+--   move away left it long ago, and nothing ran from this file;
 --   when it is the same storage as the source's, found by experiment.
--- Arguments: host, other_host, path, source_path, run, uuid (of the domain that it was made for, or nil), free_at_s (the
--- host's clock when the path was free).
+-- Arguments: host, other_host, path, source_path, run, uuid (of the domain that it was made for, or nil), free_at_s
+-- (the host's clock when the path was free).
 -- Tested by tests/stdlib/created_volume_test.lua and tests/faults.
 local core = require "drover.core"
 local errors = require "errors"

@@ -39,7 +39,8 @@ local function world(domains)
   native.local_machine():make_directory(folder.path .. "/source")
   native.local_machine():make_directory(folder.path .. "/destination")
   local hosts = { b = host_with("b", domains), a = host_with("a") }
-  local w = { env = { host = function(_, name) return hosts[name] end }, a = hosts.a, b = hosts.b, folder = folder.path }
+  local w = { env = { host = function(_, name) return hosts[name] end }, a = hosts.a, b = hosts.b,
+    folder = folder.path }
   w.arguments = { host = "b", other_host = "a", path = folder.path .. "/destination/web.raw",
     source_path = folder.path .. "/source/web.raw", run = "r", free_at_s = os.time() }
   fakes.write(w.arguments.source_path, "the source's disk, which is longer")
