@@ -12,11 +12,11 @@
 --   planned(arguments)             what grant would return, while planning (optional)
 --   named_by_run = true            says that the run's id is part of what is made: it cannot be anybody else's, and
 --                                  grant and revoke probe and verify in the same round trip (optional)
--- An undo entry's kind gives describe and undo(arguments, env, made); made is what context:made wrote down, if it came
--- to that. It must be harmless when its act never happened. It returns what it did, as a sentence for people ("kept
--- ..." when it left something on purpose, "absent" when there was nothing), and may return lease.stands as a second
--- value: the run's work turned out to be done, and the undo entries before this one are void. With guards_earlier_undo = true
--- those stay open while this one fails.
+-- An undo entry's kind gives describe and undo(arguments, env, made); made is what context:made wrote down, if it
+-- came to that. It must be harmless when its act never happened. It returns what it did, as a sentence for people
+-- ("kept ..." when it left something on purpose, "absent" when there was nothing), and may return lease.stands as a
+-- second value: the run's work turned out to be done, and the undo entries before this one are void. With
+-- guards_earlier_undo = true those stay open while this one fails.
 -- A follow-up's kind gives describe and follow_up(arguments, env): what must not be forgotten once the work stands. The
 -- playbook does it itself, after its commit; when the run fails, is interrupted or dies in between, whoever ends the
 -- run does it. So it must be harmless when it is done already. It returns a sentence, as an undo does.
