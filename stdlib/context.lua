@@ -188,9 +188,17 @@ end
 --- Adds a row to the closing summary.
 function context:report(name, text) self.rows[#self.rows + 1] = { name, text } end
 
---- Shows and keeps the progress of a move.
+-- Enough points for a curve: a move of a minute is kept at every look, one of a day at every few minutes.
+local points_per_move = 300
+
+--- Shows the progress of a move, and keeps points of it.
 function context:progress(label, fields)
   self.screen:progress(label, fields)
+  local now_ms = async.monotonic_ms()
+  self.progress_began_ms = self.progress_began_ms or now_ms
+  local between_ms = (now_ms - self.progress_began_ms) // points_per_move
+  if self.progress_kept_ms and now_ms - self.progress_kept_ms < between_ms then return end
+  self.progress_kept_ms = now_ms
   record(self, "progress", fields)
 end
 

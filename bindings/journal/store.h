@@ -61,7 +61,8 @@ struct Event {
 class Store {
  public:
   // Opens or makes the journal. Throws JOURNAL_UNUSABLE (full, read-only, corrupt, another version).
-  explicit Store(const std::string& path);
+  // kept_runs: how many finished runs are kept at least; older ones are forgotten when a run begins.
+  explicit Store(const std::string& path, int64_t kept_runs = 1000);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -95,12 +96,14 @@ class Store {
   void open();
   void execute(const char* sql);
   void set_durable(bool durable);
+  void forget_old_runs();
   Run load_run(const std::string& id);
   void save_run(const Run& run);
   std::vector<Entry> load_entries(const std::string& run);
   void save_entry(const std::string& run, const Entry& entry);
 
   std::string path_;
+  int64_t kept_runs_;
   sqlite3* database_ = nullptr;
   std::mutex mutex_;
   bool durable_ = true;

@@ -152,6 +152,42 @@ TEST_CASE("a commit ends undo entries, makes follow-ups due, and leaves leases")
   CHECK(states == "ended intent due ended ended ");
 }
 
+TEST_CASE("old finished runs are forgotten; unfinished ones stay, however old") {
+  Folder folder;
+  constexpr int kept = 20;
+  Store store(folder.journal(), kept);
+  auto run = [&](const std::string& id) {
+    store.begin_run(a_run(id));
+    store.add_event(id, "step", "{}");
+    return store.add_intent(id, an_entry("lease"));
+  };
+  run("dead");
+  run("open");
+  store.end_run("open", "failed", "");
+  run("left");
+  store.mark_entry("left", 1, "ended", "", "");
+  store.end_run("left", "failed", "");
+  store.set_run_kept("left", true);
+  const int count = kept + 60;
+  for (int number = 0; number < count; ++number) {
+    std::string id = "run-" + std::to_string(100 + number);
+    store.mark_entry(id, run(id), "ended", "", "");
+    store.end_run(id, "done", "");
+  }
+  auto left = store.runs(-1);
+  CHECK(left.size() < static_cast<size_t>(count));
+  CHECK(left.size() >= static_cast<size_t>(kept));
+  CHECK(store.entries("run-100").empty());
+  CHECK(store.events("run-100").empty());
+  CHECK_FALSE(store.find_run("run-100"));
+  CHECK(store.find_run("run-" + std::to_string(100 + count - 1)));
+  for (const char* id : {"dead", "open", "left"}) {
+    INFO(id);
+    CHECK(store.find_run(id));
+    CHECK(store.entries(id).size() == 1);
+  }
+}
+
 TEST_CASE("a run is found by a unique beginning of its id") {
   Folder folder;
   Store store(folder.journal());
