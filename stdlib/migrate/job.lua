@@ -6,6 +6,7 @@ local converge = require "migrate.converge"
 local core = require "drover.core"
 local errors = require "errors"
 local reconcile = require "reconcile"
+local script = require "script"
 local storage = require "migrate.storage"
 local xml = require "xml"
 
@@ -169,11 +170,23 @@ end
 -- and for an answer through a tunnel that does.
 local abort_patience_ms = 10000
 
+-- Ends the source's connections to the move's ports (ss -K). Where the destination's answers are lost, nothing else tells
+-- the source that the other end is gone, and TCP itself waits for a quarter of an hour [tcp(7), tcp_retries2].
+local end_connections = [[
+address=$1
+shift
+for port; do ss --kill --tcp --no-header dst "$address" dport = ":$port" >/dev/null 2>&1; done
+exit 0]]
+
 -- What frees an aborted move that does not end, one after the other.
 local ways_to_free = {
   -- The table says whether the destination's copy may go.
   function(move)
     reconcile.settle(move.source, move.destination, move.uuid, { before = move.state.state, wait = "0s" })
+  end,
+  function(move)
+    if not move.memory_port then return end
+    script.run(move.source, end_connections, { move.to_address, move.memory_port, move.disks_port })
   end,
   function(move) move.ctx:release "tunnel" end,
 }

@@ -40,7 +40,7 @@ image_is_there() {
   before=$(file_facts)
   fingerprints before
   move_in_background && run_ended 1
-  said 'is there already'
+  said 'is there already|looks shared on both hosts'  # by chance the two may have the same inode number
   [[ $(file_facts) == "$before" ]] || note_fault "the file of somebody else was changed: $before, now $(file_facts)"
   recover_well
   judge_residue
@@ -57,7 +57,8 @@ break_image_with_foreign_data_is_there() { image_is_there 'head -c 32M /dev/uran
 
 # ---- a disk that cannot be written ----
 
-remount_pool() { "$lab" on "$to" mount -o "remount,$1" $pool; }
+# mount(8) makes a folder for itself.
+remount_pool() { "$lab" on "$to" sh -c 'mount -o "remount,$1" "$2" && rm -rf /run/mount' - "$1" $pool; }
 break_destination_is_read_only() {
   is_small_pool || return 0
   remount_pool ro
@@ -88,9 +89,10 @@ break_destination_disk_fails() {
   held && "$lab" on "$to" python3 -c '
 import fcntl, os, struct, sys
 fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack("I", 2))' $pool || return
-  run_ended 1
+  run_ended 1 3
+  # The loop device would go with its last user: the redirection holds it.
   # shellcheck disable=SC2016
-  "$lab" on "$to" sh -c 'umount "$2" && mount "$1" "$2" && virsh --quiet pool-refresh default' - "$device" $pool ||
-    note_fault "the disk could not be mounted again: something of the run holds it"
+  "$lab" on "$to" sh -c 'umount "$2" && mount "$1" "$2" && rm -rf /run/mount && virsh --quiet pool-refresh default' \
+    - "$device" $pool <"/dev/${device#/dev/}" || note_fault "it could not be mounted again: something of the run holds it"
   recovered_as stayed
 }
