@@ -119,7 +119,7 @@ function migrate.go(move)
   ctx:follow_up("after-move", { source = source, destination = destination, uuid = move.uuid,
     autostart = move.autostart and move.p.autostart or nil, undefine_source = move.p.undefine_source or nil })
   ctx:undo("settle-domain", { source = source, destination = destination, uuid = move.uuid, before = move.state.state,
-    destination_had = had })
+    destination_had = had, held = job.is_held(move) or nil })
   job.describe(move)
   if ctx.planning then return end
   local problem = job.run(move)
@@ -128,7 +128,7 @@ function migrate.go(move)
     problem = job.run(move)
   end
   local settled = async.shield(reconcile.settle, move.source, move.destination, move.uuid,
-    { before = move.state.state, destination_had = had, wait = "30m" })
+    { before = move.state.state, destination_had = had, held = job.is_held(move), wait = "30m" })
   move.settled = settled
   if settled.outcome == "moved" then
     if problem then

@@ -47,10 +47,19 @@ function reconcile.observe(one_host, uuid)
   return { status = "unreachable", problem = errors.wrap(result) }
 end
 
-local function is_post_copy(side) return side.reason == "post_copy" or side.reason == "post_copy_failed" end
-
 -- A copy that libvirt was still filling when the move ended. One that ran and was paused later has the reason "user".
 local never_ran = { migration = true, starting_up = true }
+
+-- Whether the destination's copy never ran. `held`: libvirt was told to leave it paused, for drover to start it once
+-- the source is proven off. libvirt then says "user" of a copy that is complete; a source that libvirt let go on, because
+-- the destination's answer was lost, is the newer one.
+local function is_idle_copy(s, d, held)
+  if d.status ~= "paused" then return false end
+  if never_ran[d.reason or ""] then return true end
+  return held and d.reason == "user" and (s.reason == "migration" or s.reason == "migration_canceled")
+end
+
+local function is_post_copy(side) return side.reason == "post_copy" or side.reason == "post_copy_failed" end
 
 -- A definition that is shut off for one of these reasons did not run since the move began: what a failed move leaves,
 -- and what an older move away from there left. After "shutdown" or "crashed" the guest may have run there, and its
@@ -104,6 +113,18 @@ local function off_on_both(s, d)
   return { action = "stayed", text = "it is shut off", shut_off = true }
 end
 
+-- The source is off, and the destination's complete copy waits for its start. "migrated" is libvirt's word that the
+-- source stopped because the move was complete; after another end the source may have gone on first.
+local function held_alone(s)
+  if s.status == "none" or s.reason == "migrated" then
+    return { action = "start", text = "it is complete on the destination, and the source is off",
+      resume = "destination" }
+  end
+  return operator(("the destination's copy is complete and paused, and the source is shut off (%s): the guest may "
+    .. "have gone on there"):format(tostring(s.reason)),
+    "if it did not: virsh resume on the destination; else start it on the source, and destroy the paused copy")
+end
+
 -- Each row: when it applies, and what it means. The first that applies wins; the order is from "never touch" to "act".
 local rows = {
   { function(s, d) return s.status == "unreachable" or d.status == "unreachable" end, function(s, d)
@@ -134,12 +155,12 @@ local rows = {
     return { action = "finish", text = "it runs on the destination; the source's copy is paused", destroy = "source" }
   end },
   { function(s, d) return s.status == "paused" and is_off(d) end, paused_alone },
-  { function(s, d) return s.status == "running" and d.status == "paused" and never_ran[d.reason or ""] end, function()
+  { function(s, d, _, held) return s.status == "running" and is_idle_copy(s, d, held) end, function()
     return { action = "clean", text = "it runs on the source; the destination holds a copy that never ran",
       destroy = "destination" }
   end },
-  { function(s, d, before) return s.status == "paused" and (s.reason == "migration" or before == "paused"
-    or is_to_run(s, before)) and d.status == "paused" and never_ran[d.reason or ""] end, function(s, _, before)
+  { function(s, d, before, held) return s.status == "paused" and (s.reason == "migration" or before == "paused"
+    or is_to_run(s, before)) and is_idle_copy(s, d, held) end, function(s, _, before)
     if not is_to_run(s, before) then
       return { action = "clean", text = "it is paused on the source, as before; the destination's copy never ran",
         destroy = "destination" }
@@ -147,7 +168,8 @@ local rows = {
     return { action = "roll back", text = "paused on both sides, and no job is left", destroy = "destination",
       resume = "source" }
   end },
-  { function(s, d) return is_off(s) and d.status == "paused" end, function(_, d)
+  { function(s, d) return is_off(s) and d.status == "paused" end, function(s, d, before, held)
+    if held and d.reason == "user" and before == "running" then return held_alone(s) end
     -- libvirt says "user" of a domain that was to stay paused once its move was complete.
     if d.reason == "user" then return { action = "moved", text = "it is on the destination, paused" } end
     return operator("only the destination has it, paused (" .. tostring(d.reason) .. ")",
@@ -167,9 +189,9 @@ local function ended_here(source, destination)
   return did_not_run[destination.reason or ""] and not did_not_run[source.reason or ""]
 end
 
-local function decide_by_table(source, destination, before)
+local function decide_by_table(source, destination, before, held)
   for _, row in ipairs(rows) do
-    if row[1](source, destination, before) then return row[2](source, destination, before) end
+    if row[1](source, destination, before, held) then return row[2](source, destination, before, held) end
   end
   return operator(("source: %s (%s), destination: %s (%s): no rule covers this"):format(source.status,
     tostring(source.reason), destination.status, tostring(destination.reason)),
@@ -177,10 +199,11 @@ local function decide_by_table(source, destination, before)
 end
 
 --- The decision for two observations. `before` is the state that the domain had ("running" or "paused", nil when not
--- known); destination_had is the status at the destination before the move (nil when not known).
+-- known); destination_had is the status at the destination before the move (nil when not known); held: libvirt was told
+-- to leave the destination's copy paused.
 -- Gives { action, text, destroy =, resume =, undefine =, hint = }: without one of these three nothing is to be done.
-function reconcile.decide(source, destination, before, destination_had)
-  local decision = decide_by_table(source, destination, before)
+function reconcile.decide(source, destination, before, destination_had, held)
+  local decision = decide_by_table(source, destination, before, held)
   if decision.action ~= "stayed" or destination.status ~= "shut off" or destination_had ~= "none" then
     return decision
   end
@@ -272,7 +295,8 @@ local function look_until_clear(hosts, uuid, options, deadline_ms)
     local first, second, agree = observe_twice(hosts.source, hosts.destination, uuid, deadline_ms)
     local seen = { source = first, destination = second }
     if not agree then return operator("the hosts' answers keep changing", "look again: drover reconcile"), seen end
-    local decision = reconcile.decide(seen.source, seen.destination, options.before, options.destination_had)
+    local decision = reconcile.decide(seen.source, seen.destination, options.before, options.destination_had,
+      options.held)
     local now_ms = async.monotonic_ms()
     local silent = seen.source.status == "unreachable" or seen.destination.status == "unreachable"
     if not (silent and now_ms < patience_ms or decision.action == "wait" and now_ms < deadline_ms) then
@@ -302,7 +326,8 @@ end
 local outcomes = { stayed = "stayed", moved = "moved" }
 
 --- Asks both hosts, waits for a job that still runs, acts on the table, and asks again. options: before = state,
--- destination_had = status there before the move, wait = duration (a job of a dead drover may run to its end, default
+-- destination_had = status there before the move, held = true when the destination's copy was to stay paused until
+-- drover starts it, wait = duration (a job of a dead drover may run to its end, default
 -- 30m), patience = duration with a host that does not answer, act = false to decide only.
 -- Gives { outcome = "stayed" | "moved" | "operator" | "pending", action =, text =, hint =, todo =, source =,
 -- destination = }; pending only with act = false, when something is to be done.

@@ -2,7 +2,8 @@
 -- Registered before a move; harmless when the move never began. When the domain turns out to have moved, the run's work
 -- stands: what was made for it at the destination (its disks) must stay. It must stay as well while it is not known who
 -- has the domain: the guest may have written there.
--- Arguments: source, destination, uuid, before, destination_had.
+-- Arguments: source, destination, uuid, before, destination_had, held (the destination's copy stays paused until it is
+-- started by the run, or here).
 local errors = require "errors"
 local lease = require "lease"
 local reconcile = require "reconcile"
@@ -14,7 +15,8 @@ return lease.undo_kind {
   describe = function(a) return { host = a.source, text = "leave the domain on exactly one host" } end,
   undo = function(a, env)
     local settled = reconcile.settle(env:host(a.source), env:host(a.destination), a.uuid,
-      { before = a.before, destination_had = a.destination_had, wait = env.wait, patience = env.patience })
+      { before = a.before, destination_had = a.destination_had, held = a.held, wait = env.wait,
+        patience = env.patience })
     if settled.outcome == "moved" then
       return (settled.shut_off and "the domain moved to " or "the domain runs on ") .. a.destination, lease.stands
     end

@@ -167,7 +167,7 @@ function after.summarise(move)
     move.p.suspend and ", paused" or ""))
   ctx:report("the move took", units.format_duration(move.elapsed_ms))
   if statistics.downtime_ms then
-    ctx:report("of it the guest stood still", units.format_duration(statistics.downtime_ms))
+    ctx:report("of it the guest stood still", units.format_duration(statistics.downtime_ms + (move.held_ms or 0)))
   end
   local bytes = (statistics.memory_processed_bytes or 0) + (statistics.disk_processed_bytes or 0)
   if bytes > 0 then ctx:report("sent", units.format_size(bytes)) end

@@ -42,6 +42,14 @@ function job.wants_post_copy(p)
   return p.post_copy or p.timeout_action == "post-copy" or p.policy == "post-copy"
 end
 
+--- Whether libvirt is to leave the destination's copy paused, for drover to start it. A3: libvirt's destination starts
+-- it without knowing that its answer arrives; when the answer is lost, the source takes the move for failed and goes on
+-- too: two writers [libvirt src/libvirt-domain.c, virDomainMigrateVersion3Full]. A post-copy move never goes back.
+function job.is_held(move)
+  return move.state ~= nil and move.state.state == "running" and not move.p.suspend
+    and not job.wants_post_copy(move.p)
+end
+
 --- libvirt's options for this move.
 function job.options(move)
   local p = move.p
@@ -50,7 +58,7 @@ function job.options(move)
   local options = {
     live = true, change_protection = true, abort_on_error = true,
     peer_to_peer = p.mode == "p2p" or nil, tunnelled = p.channel == "tunnel" or nil, tls = p.channel == "tls" or nil,
-    persist_destination = p.persistent or nil, paused = p.suspend or nil, unsafe = p.unsafe or nil,
+    persist_destination = p.persistent or nil, paused = p.suspend or job.is_held(move) or nil, unsafe = p.unsafe or nil,
     auto_converge = p.auto_converge or nil,
     post_copy = job.wants_post_copy(p) or nil,
     uri = uris.uri, disks_uri = uris.disks_uri, disks_port = uris.disks_port,
@@ -170,8 +178,8 @@ end
 -- and for an answer through a tunnel that does.
 local abort_patience_ms = 10000
 
--- Ends the source's connections to the move's ports (ss -K). Where the destination's answers are lost, nothing else tells
--- the source that the other end is gone, and TCP itself waits for a quarter of an hour [tcp(7), tcp_retries2].
+-- Ends the source's connections to the move's ports (ss -K). Where the destination's answers are lost, nothing else
+-- tells the source that the other end is gone; TCP itself waits for a quarter of an hour [tcp(7), tcp_retries2].
 local end_connections = [[
 address=$1
 shift
@@ -249,6 +257,14 @@ function job.is_refused_port(problem)
   return errors.message(problem):find("Failed to reserve port", 1, true) ~= nil
 end
 
+-- The move was complete, says libvirt: the source is asked, and then the guest goes on at the destination. Whatever is
+-- in the way is left to the reconcile table, which asks both hosts.
+local function start_held(move)
+  local left = move.source.virt:find_domain(move.uuid)
+  if left and left:state().state ~= "shutoff" then return end
+  move.destination.virt:domain(move.uuid):resume()
+end
+
 --- Runs the move to its end. Gives the error that libvirt reported, or nil; who has the domain is asked afterwards.
 -- A cancellation (Ctrl-C) aborts the job and waits for its end.
 function job.run(move)
@@ -259,6 +275,9 @@ function job.run(move)
     if move.p.mode == "p2p" then return move.domain:migrate_to_uri(channel.peer_uri(move), options) end
     return move.domain:migrate(move.destination.virt, options)
   end)
+  local ended_ms = async.monotonic_ms()
+  if ok and job.is_held(move) then async.shield(core.pcall, start_held, move) end
+  move.held_ms = async.monotonic_ms() - ended_ms
   move.elapsed_ms = async.monotonic_ms() - started_ms
   watcher:cancel()
   local watched, why = core.pcall(async.await, watcher)

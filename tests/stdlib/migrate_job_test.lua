@@ -63,6 +63,16 @@ for _, row in ipairs {
   end)
 end
 
+test.case("A3: what runs is left paused at the destination, for drover to start, but for post-copy", function()
+  local function paused(p, state)
+    local move = a_move(p)
+    move.state = { state = state }
+    return job.options(move).paused
+  end
+  test.equal({ paused({}, "running"), paused({ mode = "managed" }, "running"), paused({ suspend = true }, "running"),
+    paused({}, "paused"), paused({ post_copy = true }, "running") }, { true, true, true, nil, nil })
+end)
+
 test.case("disks that are copied are named, and travel over a socket of their own", function()
   local found = options({}, { "vda", "vdb" })
   test.equal({ found.non_shared_disk, found.migrate_disks, found.disks_uri },

@@ -78,6 +78,23 @@ paused/migration     | crashed/panicked        | running | none     | operator  
 pmsuspended          | none                    | running | none     | operator  |
 ]]
 
+-- The same when libvirt was told to leave the destination's copy paused, for drover to start it.
+local held_decisions = [[
+none                       | paused/user      | running | none | start     | resume destination
+shut off/migrated          | paused/user      | running | none | start     | resume destination
+shut off/destroyed         | paused/user      | running | none | operator  |
+shut off/unknown           | paused/user      | running | none | operator  |
+running/migration_canceled | paused/user      | running | none | clean     | destroy destination
+running/booted             | paused/user      | running | none | operator  |
+running/migration_canceled | paused/migration | running | none | clean     | destroy destination
+paused/migration           | paused/user      | running | none | roll back | destroy destination, resume source
+paused/user                | paused/user      | running | none | operator  |
+paused/migration           | paused/migration | running | none | roll back | destroy destination, resume source
+unreachable                | paused/user      | running | none | operator  |
+shut off/migrated          | paused/user      | paused  | none | moved     |
+shut off/migrated          | running/unpaused | running | none | moved     |
+]]
+
 local function done(decision)
   local words = {}
   for _, verb in ipairs { "destroy", "resume", "undefine" } do
@@ -86,16 +103,20 @@ local function done(decision)
   return table.concat(words, ", ")
 end
 
-for line in decisions:gmatch("[^\n]+") do
+local function show_decision(line, held)
   local cells = {}
   for cell in (line .. "|"):gmatch("%s*(.-)%s*|") do cells[#cells + 1] = cell end
-  test.case(("source %s, destination %s, before %s: %s"):format(cells[1], cells[2], cells[3], cells[5]), function()
+  local title = ("source %s, destination %s%s, before %s: %s"):format(cells[1], cells[2], held and " (held)" or "",
+    cells[3], cells[5])
+  test.case(title, function()
     local decision = reconcile.decide(side(cells[1]), side(cells[2]), cells[3] ~= "" and cells[3] or nil,
-      cells[4] ~= "" and cells[4] or nil)
+      cells[4] ~= "" and cells[4] or nil, held)
     test.equal({ decision.action, done(decision) }, { cells[5], cells[6] })
     if decision.action == "operator" then test.is_true(decision.hint, "an operator's hint") end
   end)
 end
+for line in decisions:gmatch "[^\n]+" do show_decision(line) end
+for line in held_decisions:gmatch "[^\n]+" do show_decision(line, true) end
 
 -- Every pair of what libvirt can say.
 local every = {}
@@ -121,11 +142,13 @@ local function each_decision(check)
     for _, destination in ipairs(every) do
       for _, before in ipairs { "running", "paused", false } do
         for _, had in ipairs { "none", "shut off", false } do
-          local decision = reconcile.decide(source, destination, before or nil, had or nil)
-          local label = ("%s/%s%s | %s/%s%s | %s"):format(source.status, tostring(source.reason),
-            source.job and "+job" or "",
-            destination.status, tostring(destination.reason), destination.job and "+job" or "", tostring(before))
-          check({ source = source, destination = destination }, decision, before or nil, label, had)
+          for _, held in ipairs { false, true } do
+            local decision = reconcile.decide(source, destination, before or nil, had or nil, held)
+            local label = ("%s/%s%s | %s/%s%s | %s%s"):format(source.status, tostring(source.reason),
+              source.job and "+job" or "", destination.status, tostring(destination.reason),
+              destination.job and "+job" or "", tostring(before), held and " held" or "")
+            check({ source = source, destination = destination }, decision, before or nil, label, had)
+          end
         end
       end
     end
@@ -151,13 +174,18 @@ end)
 
 test.case("nothing is resumed while the other side runs, may have run, or is left", function()
   each_decision(function(seen, decision, _, label)
-    if decision.resume then
-      test.equal(decision.resume, "source", label)
+    if decision.resume == "destination" then
+      test.is_true(label:find "held$", label)
+      test.is_true(seen.destination.reason == "user" and seen.destination.status == "paused", label)
+      test.is_true(seen.source.status == "none" or seen.source.status == "shut off" and seen.source.reason == "migrated",
+        label .. " may have gone on")
+    elseif decision.resume then
       local other = seen.destination
       local gone = other.status == "none" or other.status == "shut off" or decision.destroy == "destination"
       test.is_true(gone, label)
       if decision.destroy then
-        test.is_true(other.reason == "migration" or other.reason == "starting_up", label .. " may have run")
+        test.is_true(other.reason == "migration" or other.reason == "starting_up"
+          or label:find "held$" and other.reason == "user", label .. " may have run")
       end
       test.is_true(seen.source.status == "paused", label)
     end
