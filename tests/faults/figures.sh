@@ -18,6 +18,7 @@ end_fault() {
   printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$fault_name" $well "$ended" $operator $residue $double $lost $elapsed_ms \
     >>"$queue/rows"
   printf '%-6s %5d.%ds  %-7s %s\n' $word $((elapsed_ms / 1000)) $((elapsed_ms % 1000 / 100)) "$ended" "$fault_name"
+  [[ -z ${FAULT_KEEP:-} ]] || cp "$work/all" "$FAULT_KEEP/${fault_name//[^a-z0-9]/-}"  # to look at what drover said
   ((well)) && return
   went_badly=$((went_badly + 1))
   for line in "${found[@]}"; do sed 's/^/       | /' <<<"$line"; done
