@@ -31,7 +31,7 @@ ensure_world() { # KIND: nothing when it is there
   [[ $world != shared ]] || "$lab" shared down >/dev/null
   here=() movers=() world=$1
   if [[ $world == shared ]]; then
-    pool=/srv/shared movers=(sharer) nothing_there='none image 0'
+    pool=/srv/shared movers=(sharer1 sharer2 sharer3) nothing_there='none image 0'
     "$lab" shared up >/dev/null && install_unlocked_qemu || return 1
   else
     pool=/var/lib/libvirt/images nothing_there='none - 0'
