@@ -7,7 +7,7 @@
 #include <chrono>
 #include <filesystem>
 
-#include "bindings/journal/checksum.h"
+#include "bindings/journal/rows.h"
 #include "host/base/error.h"
 
 namespace drover::journal {
@@ -19,29 +19,6 @@ constexpr int64_t runs_forgotten_at_once = 50;  // so that not every run looks f
 constexpr int busy_timeout_ms = 10000;
 constexpr int least_page_bytes = 4096;  // SQLite's default page, and so the least size of a journal
 
-constexpr const char* schema = R"(
-create table runs (
-  id text primary key, playbook text not null, playbook_file text not null, playbook_text text not null,
-  parameters text not null, state text not null, error text not null, object text not null, kept text not null,
-  machine_id text not null, boot_id text not null, pid integer not null, pid_started integer not null,
-  started_ms integer not null, ended_ms integer not null, checksum integer not null, entry_count integer not null
-) strict;
-create table entries (
-  run text not null references runs(id), sequence integer not null, type text not null, kind text not null,
-  label text not null, arguments text not null, result text not null, state text not null, error text not null,
-  created_ms integer not null, updated_ms integer not null, checksum integer not null, primary key (run, sequence)
-) strict;
-create table events (
-  run text not null references runs(id), at_ms integer not null, type text not null, data text not null
-) strict;
-create index events_of_run on events(run);
-pragma user_version = 1;
-)";
-
-constexpr const char* run_columns =
-    "id, playbook, playbook_file, playbook_text, parameters, state, error, object, kept, machine_id, boot_id, pid, "
-    "pid_started, started_ms, ended_ms, checksum";
-
 int64_t now_ms() {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
@@ -50,35 +27,7 @@ int64_t now_ms() {
 Error damaged(const std::string& path, const std::string& what) {
   return Error("journal", "JOURNAL_UNUSABLE", "the journal " + path + " is damaged: " + what)
       .on_object(path)
-      .with_hint("move the file away and look at both hosts by hand: drover will not act on a damaged journal");
-}
-
-// The fields in the order of the columns; one list for reading, writing and the checksum.
-std::vector<std::string*> texts_of(Run& run) {
-  return {&run.id,    &run.playbook, &run.playbook_file, &run.playbook_text,    &run.parameters,   &run.state,
-          &run.error, &run.object,   &run.kept,          &run.owner.machine_id, &run.owner.boot_id};
-}
-
-std::vector<int64_t*> numbers_of(Run& run) {
-  return {&run.owner.pid, &run.owner.pid_started, &run.started_ms, &run.ended_ms};
-}
-
-int64_t checksum_of(Run run) {
-  Checksum sum;
-  for (const std::string* text : texts_of(run)) sum.add(*text);
-  for (const int64_t* number : numbers_of(run)) sum.add(*number);
-  return sum.value();
-}
-
-std::vector<std::string*> texts_of(Entry& entry) {
-  return {&entry.type, &entry.kind, &entry.label, &entry.arguments, &entry.result, &entry.state, &entry.error};
-}
-
-int64_t checksum_of(const std::string& run, Entry entry) {
-  Checksum sum;
-  sum.add(run).add(entry.sequence);
-  for (const std::string* text : texts_of(entry)) sum.add(*text);
-  return sum.add(entry.created_ms).add(entry.updated_ms).value();
+      .with_hint("move " + path + "* away and look at both hosts by hand: drover will not act on a damaged journal");
 }
 
 // The journal holds code that root will run to undo: whoever may write it would be root.
@@ -119,7 +68,7 @@ class Store::Transaction {
   bool committed_ = false;
 };
 
-Store::Store(const std::string& path, int64_t kept_runs) : path_(path), kept_runs_(kept_runs) {
+Store::Store(const std::string& path, int64_t kept_runs) : path_(path), counts_(path), kept_runs_(kept_runs) {
   std::filesystem::path folder = std::filesystem::path(path).parent_path();
   make_folder(folder);
   refuse_unsafe(folder.string());
@@ -249,6 +198,7 @@ void Store::forget_old_runs() {
          {"delete from events where run = ?", "delete from entries where run = ?", "delete from runs where id = ?"}) {
       prepare(sql).bind(id).run();
     }
+    counts_.forget(id);
   }
 }
 
@@ -262,6 +212,7 @@ void Store::end_run(const std::string& id, const std::string& state, const std::
   run.ended_ms = now_ms();
   save_run(run);
   transaction.commit();
+  if (state != "needs_operator" && run.kept.empty()) counts_.forget(id);
 }
 
 std::string Store::claim_object(const std::string& id, const std::string& object) {
@@ -310,6 +261,7 @@ bool Store::adopt_run(const std::string& id) {
 
 std::vector<Run> Store::runs(int limit) {
   std::lock_guard lock(mutex_);
+  auto counts = counts_.all();  // before the runs: another process may be adding one
   {
     // A run whose record is lost would leave its entries to nobody.
     Statement orphan = prepare("select run from entries where run not in (select id from runs) limit 1");
@@ -319,8 +271,22 @@ std::vector<Run> Store::runs(int limit) {
   Statement statement = prepare(sql.c_str());
   statement.bind(static_cast<int64_t>(limit));
   std::vector<Run> found;
-  while (statement.next()) found.push_back(read_run(statement, path_));
+  while (statement.next()) {
+    found.push_back(read_run(statement, path_));
+    counts.erase(found.back().id);
+  }
+  for (const auto& [id, count] : counts) {
+    if (count > 0 && !has_run(id)) {
+      throw damaged(path_, "run '" + id + "' made " + std::to_string(count) + " entries, and is not in it");
+    }
+  }
   return found;
+}
+
+bool Store::has_run(const std::string& id) {
+  Statement statement = prepare("select 1 from runs where id = ?");
+  statement.bind(id);
+  return statement.next();
 }
 
 std::optional<Run> Store::find_run(const std::string& id) {
@@ -340,11 +306,16 @@ std::optional<Run> Store::find_run(const std::string& id) {
 // ---- entries ----
 
 std::vector<Entry> Store::load_entries(const std::string& run) {
+  int64_t noted = counts_.of(run);  // before the count: another process may be adding one
   int64_t expected = 0;
   {
     Statement count = prepare("select entry_count from runs where id = ?");
     count.bind(run);
     if (count.next()) expected = count.number();
+  }
+  if (noted > expected) {
+    throw damaged(path_, "run '" + run + "' made " + std::to_string(noted) + " entries, and its end is lost: it has " +
+                             std::to_string(expected));
   }
   Statement statement = prepare(
       "select sequence, type, kind, label, arguments, result, state, error, created_ms, updated_ms, checksum "
@@ -404,6 +375,7 @@ int64_t Store::add_intent(const std::string& run, const Entry& added) {
     statement.bind(entry.created_ms).bind(entry.updated_ms).bind(checksum_of(run, entry)).run();
   }
   transaction.commit();
+  counts_.note(run, entry.sequence);
   return entry.sequence;
 }
 

@@ -6,7 +6,8 @@
 //
 // Each row of a run and of an entry carries a checksum, and a run counts its entries: SQLite finds a torn page, not a
 // flipped bit, and a path with a flipped bit would be another file that recovery deletes. Whatever is damaged is
-// JOURNAL_UNUSABLE. Events only inform; they have none.
+// JOURNAL_UNUSABLE. Events only inform; they have none. Entries that were lost with the end of SQLite's write-ahead log
+// are found by a second count (entry_counts.h).
 // Tested by tests/bindings/journal/store_test.cpp.
 #pragma once
 
@@ -17,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/journal/entry_counts.h"
 #include "bindings/journal/owner.h"
 #include "bindings/journal/statement.h"
 
@@ -97,12 +99,14 @@ class Store {
   void execute(const char* sql);
   void set_durable(bool durable);
   void forget_old_runs();
+  bool has_run(const std::string& id);
   Run load_run(const std::string& id);
   void save_run(const Run& run);
   std::vector<Entry> load_entries(const std::string& run);
   void save_entry(const std::string& run, const Entry& entry);
 
   std::string path_;
+  EntryCounts counts_;
   int64_t kept_runs_;
   sqlite3* database_ = nullptr;
   std::mutex mutex_;
