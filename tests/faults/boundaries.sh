@@ -98,7 +98,7 @@ take_batch() { # LIST TITLE: sets $batch, names, and $positions
     ((${#batch[@]} < ${#movers[@]})) || break
     may_take "$2" "$name" $position || continue
     batch+=("$name")
-    positions+=($position)
+    positions+=("$position")
   done <"$1"
   ((${#batch[@]} > 0))
 }

@@ -4,7 +4,7 @@
 # A move is held in its middle by a bandwidth cap. What is broken is mended before the recovery, as an operator would.
 # shellcheck shell=bash
 
-readonly longest_run_s=150
+readonly longest_run_s=180
 
 # move_in_background words...: starts a move from where the guest is, with one event a line in $work/events.
 move_in_background() {

@@ -57,26 +57,26 @@ break_image_with_foreign_data_is_there() { image_is_there 'head -c 32M /dev/uran
 
 # ---- a disk that cannot be written ----
 
-# mount(8) makes a folder for itself.
-remount_pool() { "$lab" on "$to" sh -c 'mount -o "remount,$1" "$2" && rm -rf /run/mount' - "$1" $pool; }
+# As another mount over itself, for the file system may be in use. mount(8) makes a folder for itself.
+# shellcheck disable=SC2016
+readonly make_read_only='mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"'
+make_writable() { "$lab" on "$to" sh -c 'umount "$1" && rm -rf /run/mount' - $pool; }
 break_destination_is_read_only() {
-  is_small_pool || return 0
-  remount_pool ro
+  "$lab" on "$to" sh -c "$make_read_only" - $pool
   move_in_background && run_ended 1
-  remount_pool rw
+  make_writable
   recovered_as stayed
 }
 break_destination_becomes_read_only_before_the_disk_is_made() {
   local words
-  is_small_pool || return 0
   mapfile -t words < <(stock_move)
   "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after intent: delete' \
-    --do "ssh $to mount -o remount,ro $pool" -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
+    --do "ssh $to '${make_read_only//'$1'/$pool}'" -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
   run_process=$!
   : >"$work/events"
   run_ended 1
   said 'ead-only'
-  remount_pool rw
+  make_writable
   recovered_as stayed
 }
 

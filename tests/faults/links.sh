@@ -63,8 +63,10 @@ break_data_link_reset() {
 # ---- the control link alone: the data arrives, and who runs the guest is to be agreed upon over a dead link ----
 
 control_link() { # in|out
-  local match="ip saddr $(address_of "$from") tcp dport 22"
-  [[ $1 == in ]] || match="ip daddr $(address_of "$from") tcp sport 22"
+  local source match
+  source=$(address_of "$from")
+  match="ip saddr $source tcp dport 22"
+  [[ $1 == in ]] || match="ip daddr $source tcp sport 22"
   # shellcheck disable=SC2086
   held --channel direct && "$lab" link "$to" "drop-$1" $match || return
   run_ended 0 1 3

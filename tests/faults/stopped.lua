@@ -1,7 +1,7 @@
 -- live-migrate, stopped at one boundary of the journal: before or after an intent, an effect, a mark, an end.
 -- FAULT_AT is the boundary's number, a Lua pattern of its name, or "=" and the whole name. FAULT_PIPE is a file that
--- gets the name once the process stands there: it does until it is killed, or until somebody writes to FAULT_PIPE.answer
--- (a named pipe), so nothing else of Lua happens at that boundary. FAULT_LOG gets a line for each boundary.
+-- gets the name once the process stands there: it does until it is killed, or until somebody writes to the named pipe
+-- FAULT_PIPE.answer, so nothing else of Lua happens at that boundary. FAULT_LOG gets a line for each boundary.
 --
 -- Names are the same in every run: a run's id, addresses, ports and the domain are replaced by words, the hosts
 -- FAULT_FROM and FAULT_TO by SOURCE and DESTINATION; a name that comes again gets a number.

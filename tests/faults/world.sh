@@ -49,15 +49,15 @@ make_guests() { # NAME...
   done
   for name; do "$lab" guest wait "$name" >/dev/null || return 1; done
 }
-# Only the first has an agent: a case uses it.
+# The first one is for single cases, which use its agent; the others take little of the processor.
 make_local_guest() {
-  local agent=(--no-agent)
-  [[ $1 != mover1 ]] || agent=()
-  "$lab" guest create "$1" --host a --disk 32M --memory 96M --pace 0.3 --writer "${agent[@]}" >/dev/null
+  local more=(--no-agent --pace 1)
+  [[ $1 != mover1 ]] || more=(--pace 0.3)
+  "$lab" guest create "$1" --host a --disk 32M --memory 96M --writer "${more[@]}" >/dev/null
 }
 make_shared_guest() {
   local definition
-  "$lab" guest create "$1" --host a --disk 32M --memory 96M --pace 0.1 --writer --no-agent --shared --no-start >/dev/null &&
+  "$lab" guest create "$1" --host a --disk 32M --memory 96M --pace 0.3 --writer --no-agent --shared --no-start >/dev/null &&
     definition=$("$lab" on a virsh dumpxml --inactive "$1") &&
     "$lab" on a virsh --quiet define /dev/stdin <<<"${definition/\/usr\/bin\/qemu-system-x86_64/$unlocked_qemu}" >/dev/null &&
     "$lab" on a virsh --quiet start "$1"
@@ -75,6 +75,13 @@ install_unlocked_qemu() {
 exec /usr/bin/qemu-system-x86_64 "${@//'{"driver":"file",'/'{"driver":"file","locking":"off",'}"
 END
   done
+}
+
+# One guest is enough for what comes now, and its host's disks are nobody else's.
+keep_one_guest() {
+  local name
+  for name in "${movers[@]:1}"; do "$lab" guest destroy "$name" >/dev/null 2>&1; done
+  movers=("${movers[0]}")
 }
 
 # ---- looking at it ----
