@@ -14,8 +14,8 @@ Error unusable(sqlite3* database, const std::string& path) {
       return error.with_hint("free some space there, and run again: nothing was changed by this step");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return error.with_hint(
-          "move the file away and look at both hosts by hand: drover will not act on a damaged journal");
+      return error.with_hint("move " + path +
+                             "* away and look at both hosts by hand: drover will not act on a damaged journal");
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:

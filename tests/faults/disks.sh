@@ -51,7 +51,9 @@ image_is_there() {
 file_facts() { "$lab" on "$to" sh -c 'stat -c "%s %i %a %u %Y" "$1"; sha256sum <"$1"' - "$image" | paste -sd' '; }
 
 # shellcheck disable=SC2016
-break_image_of_another_size_is_there() { image_is_there 'truncate --size 48M "$1"; virsh --quiet pool-refresh default'; }
+break_image_of_another_size_is_there() {
+  image_is_there 'truncate --size 48M "$1"; virsh --quiet pool-refresh default'
+}
 # shellcheck disable=SC2016
 break_image_with_foreign_data_is_there() { image_is_there 'head -c 32M /dev/urandom >"$1"; chmod 640 "$1"'; }
 
@@ -93,6 +95,7 @@ fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack("I", 2))'
   # The loop device would go with its last user: the redirection holds it.
   # shellcheck disable=SC2016
   "$lab" on "$to" sh -c 'umount "$2" && mount "$1" "$2" && rm -rf /run/mount && virsh --quiet pool-refresh default' \
-    - "$device" $pool <"/dev/${device#/dev/}" || note_fault "it could not be mounted again: something of the run holds it"
+    - "$device" $pool <"/dev/${device#/dev/}" ||
+    note_fault "it could not be mounted again: something of the run holds it"
   recovered_as stayed
 }

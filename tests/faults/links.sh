@@ -1,5 +1,5 @@
-# The link between the hosts in the middle of a move: cut, dropped one way, late, reset; all of it, only what controls the
-# move, or only its data. Sourced by tests/faults/run after breaks.sh, which has the words used here.
+# The link between the hosts in the middle of a move: cut, dropped one way, late, reset; all of it, only what controls
+# the move, or only its data. Sourced by tests/faults/run after breaks.sh, which has the words used here.
 #
 # In channel direct the two are apart: memory and disks go to ports of libvirt's range, control goes through the run's
 # ssh connection. A run on the controller has connections of its own to both hosts, which stay.
@@ -56,8 +56,8 @@ break_data_link_drops_what_the_destination_sends() { data_link out; }
 break_data_link_drops_in_a_managed_move() { data_link in --mode managed; }
 break_data_link_reset() {
   residue_patience=24
-  held --channel direct && "$lab" on "$to" ss --kill --tcp --no-header state connected "( sport >= :49152 )" >/dev/null &&
-    ended_as stayed 1
+  held --channel direct &&
+    "$lab" on "$to" ss --kill --tcp --no-header state connected "( sport >= :49152 )" >/dev/null && ended_as stayed 1
 }
 
 # ---- the control link alone: the data arrives, and who runs the guest is to be agreed upon over a dead link ----

@@ -1,6 +1,6 @@
-# Faults of a move whose disk both hosts see, with QEMU's image locks off: nothing but drover and libvirt keeps two copies
-# of the guest from writing at once, and the guest's own records say whether they did. Sourced by tests/faults/run after
-# breaks.sh, which has the words used here.
+# Faults of a move whose disk both hosts see, with QEMU's image locks off: nothing but drover and libvirt keeps two
+# copies of the guest from writing at once, and the guest's own records say whether they did. Sourced by
+# tests/faults/run after breaks.sh, which has the words used here.
 # shellcheck shell=bash
 
 # The locks are off, or these cases would show nothing.
@@ -15,13 +15,16 @@ break_unlocked_drover_killed_and_p2p_goes_on() { speed=24MiB unlocked && kill_dr
 break_unlocked_source_libvirtd_killed() { unlocked && restart_libvirtd "$from" && ended_as stayed 1; }
 break_unlocked_destination_libvirtd_killed() { unlocked && restart_libvirtd "$to" && ended_as stayed 1; }
 break_unlocked_destination_qemu_killed() { unlocked && qemu_on "$to" KILL && ended_as stayed 1; }
-break_unlocked_link_cut() { unlocked --mode managed && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3; }
+break_unlocked_link_cut() {
+  unlocked --mode managed && "$lab" link "$to" cut && sleep 25 && mended && ended_as either 0 1 3
+}
 break_unlocked_control_link_drops_what_the_destination_sends() { locks_are_off && control_link out; }
 break_unlocked_control_link_drops_what_the_destination_gets() { locks_are_off && control_link in; }
 
-# The worst moment: the destination is told to start the guest, starts it, and its answer never arrives. libvirt's source
-# then takes the move for failed and lets its own copy go on [libvirt src/libvirt-domain.c, virDomainMigrateVersion3Full].
-# The destination's daemon is stopped until the question has reached it, so that the moment is met.
+# The worst moment: the destination is told that the move is complete, and its answer never arrives. libvirt's source then
+# takes the move for failed and lets its own copy go on [libvirt src/libvirt-domain.c, virDomainMigrateVersion3Full]; if
+# libvirt's destination had started the guest, both would run. The destination's daemon is stopped until the question
+# has reached it, so that the moment is met.
 answer_is_lost() { # ASKER words...: who asks the destination over ssh
   local asker=$1 try
   shift
