@@ -29,7 +29,7 @@ until_event() {
 }
 
 # The move is under way: memory travels. The half second lets it be well inside.
-until_moving() { until_event '"rate_bytes_s"' && sleep 0.5; }
+until_moving() { until_event '"event":"progress"' && sleep 0.5; }
 
 # [speed=24MiB] held words...: starts a move that takes some ten seconds (at 24 MiB three) and waits until it is under way.
 held() { move_in_background --bandwidth "${speed:-6MiB}" "$@" && until_moving; }

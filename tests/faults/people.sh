@@ -51,7 +51,7 @@ break_second_move_from_another_machine() {
 # ---- an administrator with the firewall ----
 
 break_firewall_reloaded() {
-  speed=16MiB held --channel direct || return
+  speed=16MiB held --channel direct && until_event '"rate_bytes_s"' || return  # the connections are there
   "$lab" on "$to" firewall-cmd --quiet --reload
   sleep 2
   kill -0 $run_process 2>/dev/null && { opening_on "$to" || note_fault "the opening was not made again after the reload"; }
