@@ -9,8 +9,6 @@ guest=mover
 pool=/var/lib/libvirt/images
 image=$pool/$guest.raw
 
-other_host() { if [[ $1 == a ]]; then echo b; else echo a; fi; }
-
 make_guest() {
   "$lab" guest destroy $guest >/dev/null 2>&1 || true
   "$lab" guest create $guest --host a --disk 64M --writer >/dev/null && "$lab" guest wait $guest >/dev/null
@@ -25,23 +23,6 @@ fingerprints() { # SUFFIX
 
 make_world() {
   make_guest && fingerprints before
-}
-
-# What a host has of the guest: "STATE IMAGE QEMUS", such as "running image 1" or "none - 0".
-copy_on() {
-  # shellcheck disable=SC2016
-  "$lab" on "$1" sh -c '
-    state=$(timeout 20 virsh --quiet domstate "$1" 2>/dev/null | head -n 1)
-    [ -e "$2" ] && image=image || image=-
-    echo "$(echo "${state:-none}" | tr " " _) $image $(pgrep -fc -- "qemu-system.*guest=$1,")"' - $guest $image
-}
-
-look() {
-  local line
-  copy_on a >"$work/copy.a" &
-  copy_on b >"$work/copy.b"
-  wait $!
-  for line in a b; do printf -v "copy_$line" %s "$(<"$work/copy.$line")"; done
 }
 
 # ---- the oracle. Each part says what it found in $found; the case's figures are made of it ----
@@ -168,12 +149,6 @@ reset_world() {
   fi
   away=copy_$(other_host "$here")
   [[ ${!away} == 'none - 0' ]] || drop_copy "$(other_host "$here")"
-}
-
-drop_copy() {
-  # shellcheck disable=SC2016
-  "$lab" on "$1" sh -c 'virsh --quiet destroy "$1"; virsh --quiet undefine "$1" --nvram; rm -f "$2"
-    virsh --quiet pool-refresh default' - $guest $image >/dev/null 2>&1
 }
 
 # A fault that ended badly must not make the next ones look bad.
