@@ -37,6 +37,9 @@ class Operation : public std::enable_shared_from_this<Operation> {
   // Runs callback once when ready; at once when it is already. Several may wait for one operation.
   void when_ready(std::function<void()> callback);
 
+  // Calls back nobody any more: those that wait are gone.
+  void forget_callbacks() { callbacks_.clear(); }
+
   // The bound function that began it: the `op` of its errors.
   void set_origin(std::string function) { origin_ = std::move(function); }
   // It changes something on a host: a cancel waits for its end for a while, so that the undo finds what it made.

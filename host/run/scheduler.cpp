@@ -79,6 +79,11 @@ Scheduler::Scheduler(lua_State* L, core::Runtime& runtime) : L_(L), runtime_(run
 Scheduler::~Scheduler() {
   runtime_.tasks = nullptr;
   *state_open_ = false;
+  // A task and the operation that it waits for keep each other alive; nobody will end that wait now.
+  for (Task* task : std::set<Task*>(waiting_)) {
+    auto operation = std::move(task->waiting_for_);
+    if (operation) operation->forget_callbacks();
+  }
 }
 
 std::shared_ptr<core::Operation> Scheduler::spawn(lua_State* L, int argument_count, std::string description) {
@@ -93,7 +98,10 @@ std::shared_ptr<core::Operation> Scheduler::spawn(lua_State* L, int argument_cou
   return task;
 }
 
-void Scheduler::make_ready(std::shared_ptr<Task> task) { ready_.push_back(std::move(task)); }
+void Scheduler::make_ready(std::shared_ptr<Task> task) {
+  waiting_.erase(task.get());
+  ready_.push_back(std::move(task));
+}
 
 void Scheduler::resume(const std::shared_ptr<Task>& task) {
   int result_count = 0;
@@ -121,6 +129,7 @@ void Scheduler::resume(const std::shared_ptr<Task>& task) {
     }
     task->waiting_for_ = operation;
     // The operation keeps its task alive: nobody else may hold a task that was spawned and forgotten.
+    waiting_.insert(task.get());
     operation->when_ready([this, task]() { make_ready(task); });
     // What a shield holds back is told when it is over.
     bool due = task->cancel_wanted_ && (!runtime_.shielded || task->wanted_under_shield_);

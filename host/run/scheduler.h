@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "bindings/core/runtime.h"
 
@@ -38,6 +39,7 @@ class Scheduler : public core::TaskRunner {
   core::Runtime& runtime_;
   std::shared_ptr<bool> state_open_ = std::make_shared<bool>(true);
   std::deque<std::shared_ptr<Task>> ready_;
+  std::set<Task*> waiting_;  // each is kept alive by the operation that it waits for
   std::shared_ptr<Task> main_;
   Task* current_ = nullptr;
   int shielded_interrupts_ = 0;

@@ -166,12 +166,21 @@ function storage.copied(move)
   return targets
 end
 
+-- What QEMU encrypts at the source it opens as encrypted at the destination: the volume is made so, with the same
+-- secret.
+local function encryption_of(disk)
+  local node = disk.node:find("source/encryption") or disk.node:find("encryption")
+  local secret = node and node:find("secret")
+  return secret and { "encryption", format = node:attribute("format"), { "secret", type = secret:attribute("type"),
+    uuid = secret:attribute("uuid"), usage = secret:attribute("usage") } } or nil
+end
+
 local function volume_xml(disk, capacity_bytes)
   return xml.build { "volume",
     { "name", disk.path:match("[^/]+$") },
     { "capacity", tostring(capacity_bytes), unit = "bytes" },
     { "allocation", "0", unit = "bytes" },
-    { "target", { "path", disk.path }, { "format", type = disk.format } },
+    { "target", { "path", disk.path }, { "format", type = disk.format }, encryption_of(disk) },
   }:to_text()
 end
 

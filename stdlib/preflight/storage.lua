@@ -3,6 +3,7 @@ local errors = require "errors"
 local script = require "script"
 local storage = require "migrate.storage"
 local units = require "units"
+local xml = require "xml"
 
 local is_there = [[for f in "$@"; do [ -e "$f" ] || echo "$f"; done; exit 0]]
 
@@ -11,6 +12,13 @@ local function missing_there(move, paths)
   if #paths == 0 then return missing end
   for path in script.read(move.destination, is_there, paths).output:gmatch("[^\n]+") do missing[path] = true end
   return missing
+end
+
+-- By its folder libvirt finds a pool that is active only [src/storage/storage_driver.c, storagePoolLookupByTargetPath].
+local function inactive_pool(destination, folder)
+  for _, pool in ipairs(destination.virt:pools { inactive = true }) do
+    if xml.parse(pool:xml { inactive = true }):value("/pool/target/path") == folder then return pool end
+  end
 end
 
 return {
@@ -49,7 +57,9 @@ return {
         else
           local folder = storage.folder_of(disk.path)
           local info = move.domain:block_info(disk.target)
-          needed_bytes[folder] = (needed_bytes[folder] or 0) + info.allocation_bytes
+          -- Of a running domain libvirt gives as allocation the highest byte that QEMU wrote since it started, which is
+          -- next to nothing for a disk that was full before; physical is what the file takes on the host.
+          needed_bytes[folder] = (needed_bytes[folder] or 0) + math.max(info.allocation_bytes, info.physical_bytes)
           if move.destination:stat(disk.path) then
             move.ctx:fault(disk.path .. " is there already",
               "remove or rename it; if it is the same storage, say --storage shared", move.destination.name)
@@ -58,7 +68,7 @@ return {
       end
     end
     for folder, bytes in pairs(needed_bytes) do
-      local pool = move.destination.virt:pool_of_path(folder)
+      local pool = move.destination.virt:pool_of_path(folder) or inactive_pool(move.destination, folder)
       if not pool then
         move.ctx:fault("no storage pool on " .. folder,
           ("virsh pool-create-as NAME dir --target %s"):format(folder), move.destination.name)

@@ -14,7 +14,6 @@ nothing_there='none - 0'  # what the side without a guest has of it: of a shared
 movers=()
 declare -A here copy_a copy_b
 
-other_host() { if [[ $1 == a ]]; then echo b; else echo a; fi; }
 
 # The guest of the next case; it moves from where it is.
 use_guest() {

@@ -11,16 +11,28 @@ drover=$dev/drover
 # count PASSED FAILED: for the summary of tests/run.
 count() { echo "$1 $2" >>"${DROVER_COUNTS:-/dev/stderr}"; }
 
-# need LIST...: installs what is missing of tests/packages.
-need() { "$root/tests/packages/install" "$@"; }
+# one_at_a_time NAME COMMAND...: parts may run beside each other, and must not install or build the same at once.
+one_at_a_time() {
+  local name=$1
+  shift
+  mkdir -p build
+  (
+    flock 8
+    "$@" 8>&-
+  ) 8>"build/.$name.lock"
+}
 
-# build PRESET [TARGET...]: silent unless it fails.
-build() {
+# need LIST...: installs what is missing of tests/packages.
+need() { one_at_a_time packages "$root/tests/packages/install" "$@"; }
+
+# build PRESET [TARGET...]: silent unless it fails. What runs beside it in the lab goes first: it has clocks to meet.
+build() { one_at_a_time "$1" build_now "$@"; }
+build_now() {
   local preset=$1 log
   shift
   log=$(mktemp)
   {
-    cmake --preset "$preset" && cmake --build "build/$preset" -j "$jobs" ${1:+--target "$@"}
+    cmake --preset "$preset" && nice -n 5 cmake --build "build/$preset" -j "$jobs" ${1:+--target "$@"}
   } >"$log" 2>&1 || {
     grep -v -e '^\[[0-9/]*\] \(Building\|Linking\)' -e '^-- ' "$log" >&2
     return 1

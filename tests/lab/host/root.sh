@@ -62,7 +62,7 @@ empty_machine_state() {
     "$root"/etc/ssh/ssh_host_* "$root"/etc/ssh/sshd_config.d/* "$root"/etc/ssh/ssh_config.d/* \
     "$root"/etc/firewalld "$root"/etc/nftables.conf "$root"/etc/iptables \
     "$root"/var/lib/glusterd/{vols,peers,snaps,bitd,glusterd.info} "$root"/var/spool/cron/crontabs
-  mkdir -p "$root"/etc/libvirt/{qemu/networks/autostart,storage/autostart,secrets} "$root"/var/lib/libvirt/qemu \
+  mkdir -p "$root"/etc/libvirt/{qemu/autostart,qemu/networks/autostart,storage/autostart,secrets} "$root"/var/lib/libvirt/qemu \
     "$root"/var/log/libvirt "$root"/var/cache/libvirt/qemu \
     "$root"/etc/firewalld/{zones,services,policies,ipsets,icmptypes,helpers} \
     "$root"/var/lib/libvirt/{images,boot} "$root"/var/log/lab-guests "$root"/srv/shared

@@ -51,6 +51,30 @@ expect_counter_went_on() {
   fail "the counter of $1 stands at $now (try $try), it was $counter_before"
 }
 
+other_host() { if [[ $1 == a ]]; then echo b; else echo a; fi; }
+
+# What a host has of the domain $guest with the disk $image: "STATE IMAGE QEMUS", such as "running image 1" or "none - 0".
+copy_on() {
+  # shellcheck disable=SC2016
+  "$lab" on "$1" sh -c '
+    state=$(timeout 20 virsh --quiet domstate "$1" 2>/dev/null | head -n 1)
+    [ -e "$2" ] && image=image || image=-
+    echo "$(echo "${state:-none}" | tr " " _) $image $(pgrep -fc -- "qemu-system.*guest=$1,")"' - "$guest" "$image"
+}
+look() { # sets $copy_a and $copy_b
+  local line
+  copy_on a >"$work/copy.a" &
+  copy_on b >"$work/copy.b"
+  wait $!
+  for line in a b; do printf -v "copy_$line" %s "$(<"$work/copy.$line")"; done
+}
+# Takes away what a move leaves on the side that does not run the guest any more.
+drop_copy() { # HOST
+  # shellcheck disable=SC2016
+  "$lab" on "$1" sh -c 'virsh --quiet destroy "$1"; virsh --quiet undefine "$1" --nvram; rm -f "$2"
+    virsh --quiet pool-refresh default' - "$guest" "$image" >/dev/null 2>&1
+}
+
 # residue_before DOMAIN; ...; expect_no_residue DOMAIN: both hosts as they were, but for the domain itself.
 fingerprints() { # DOMAIN WHEN: both hosts at once, for most of it is waiting
   "$lab" fingerprint a --except "$1" >"$work/a.$2" &
@@ -90,8 +114,8 @@ run_cases() {
       failed=$((failed + 1))
       failures+=("$name")
       printf 'FAILED  %3ds  %s\n' $((SECONDS - started)) "${name//_/ }"
+      if declare -F after_failure >/dev/null; then after_failure >/dev/null 2>&1 || true; fi
     fi
-    if declare -F after_each >/dev/null; then after_each >/dev/null 2>&1 || true; fi
   done
   echo "$passed passed, $failed failed${failures[*]:+: ${failures[*]}}"
   rm -rf "$work"
