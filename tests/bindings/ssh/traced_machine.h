@@ -77,15 +77,15 @@ class TracedMachine : public ShellMachine {
     ptrace(PTRACE_SETOPTIONS, first, nullptr, options);
     inside[first] = false;
     ptrace(PTRACE_SYSCALL, first, nullptr, nullptr);
-    while (!inside.empty()) {
-      pid_t pid = waitpid(-1, &status, __WALL);
-      if (pid < 0) break;
+    // A child of one that was killed may not have shown itself yet: until there is nobody left to wait for.
+    for (pid_t pid; (pid = waitpid(-1, &status, __WALL)) > 0;) {
       if (WIFEXITED(status) || WIFSIGNALED(status)) {
         if (pid == first) first_status = status;
         inside.erase(pid);
         continue;
       }
       bool is_new = inside.find(pid) == inside.end();
+      if (is_new && victim == Victim::everybody && kill_at_ > 0 && calls >= kill_at_) kill(pid, SIGKILL);
       bool& is_inside = inside[pid];
       long signal = 0;
       if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
