@@ -22,6 +22,10 @@ void add_and_remove(const std::string& contents, const std::string& options) {
   expect(parse_authorized_keys(added.contents).back().options == options, "its options are its own");
   RemovedLine removed = remove_line(added.contents, blob, mark, added.added_newline);
   expect(removed.removed && removed.contents == contents, "adding and removing is the same file");
+  // Somebody appends while ours is there: theirs stays, on a line of its own.
+  const std::string other = "ssh-rsa AAAAB3Nza other\n";
+  removed = remove_line(added.contents + other, blob, mark, added.added_newline);
+  expect(removed.contents == contents + (added.added_newline ? "\n" : "") + other, "an appended line stays");
 }
 
 void check_lines(const std::string& contents) {

@@ -127,6 +127,9 @@ local kinds = {
     return { user = math.random(2) == 1 and "root" or one_line(), key = key_line, from = one_line(),
       command = one_line(), mark = hostile(), expires_at_s = 4102444800, foreseen = {} }
   end,
+  ["after-move"] = function()
+    return { uuid = hostile(), destination = hostile(), autostart = "carry", undefine_source = true }
+  end,
   ["created-volume"] = function()
     return { path = place .. "/work/" .. file_name(), source_path = "/" .. file_name(), run = file_name(),
       free_at_s = 1 }
@@ -152,7 +155,7 @@ local function use_kind(name, arguments, one)
   arguments.host, arguments.other_host, arguments.source = "x", "y", "x"
   local key = name == "private-key" and ssh.generate_key {} or nil
   local result
-  for _, act in ipairs { "describe", "probe", "grant", "probe", "revoke", "undo" } do
+  for _, act in ipairs { "describe", "probe", "grant", "probe", "revoke", "undo", "follow_up" } do
     if kind[act] then
       local ok, value = core.pcall(kind[act], arguments, env, act == "grant" and key or result or { local_port = 1 })
       if act == "grant" and ok then result = value end
