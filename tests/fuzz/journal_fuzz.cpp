@@ -18,17 +18,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A folder in memory for this process.
 struct Folder {
-  Folder() {
-    if (mkdtemp(path) == nullptr) abort();
-  }
   ~Folder() { fs::remove_all(path); }
-  std::string file() const { return std::string(path) + "/journal.db"; }
+  std::string file() const { return path + "/journal.db"; }
   void clear() const {
     for (const char* end : {"", "-wal", "-shm"}) unlink((file() + end).c_str());
   }
-  char path[42] = "/dev/shm/drover-fuzz-journal-XXXXXX";
+  const std::string path = fuzz::make_folder();
 };
 
 Folder& folder() {

@@ -18,17 +18,13 @@ namespace {
 
 const std::string key_line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICf9svRenC/PLKIL9nk6K/pxQgoiFC41wTNvoIncOxs5";
 
-// A folder in memory for this process.
 struct Folder {
-  Folder() {
-    if (mkdtemp(path) == nullptr) abort();
-  }
   ~Folder() {
     unlink(file().c_str());
-    rmdir(path);
+    rmdir(path.c_str());
   }
-  std::string file() const { return std::string(path) + "/known_hosts"; }
-  char path[40] = "/dev/shm/drover-fuzz-known-XXXXXX";
+  std::string file() const { return path + "/known_hosts"; }
+  const std::string path = fuzz::make_folder();
 };
 
 std::string read_back(const std::string& file) {
