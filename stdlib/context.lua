@@ -176,8 +176,15 @@ function context:about(object)
     message = ("run %s of this domain is %s"):format(holder, at_work and "at work" or "not finished") }
 end
 
---- Keeps plain data in the run's journal, where 'drover report --json' shows it.
-function context:archive(kind, fields) record(self, kind, fields) end
+--- Keeps plain data in the run's journal, where 'drover report --json' shows it. Passwords of displays are left out of
+-- a definition: an entry of the journal is read by many.
+function context:archive(kind, fields)
+  local kept = {}
+  for name, value in pairs(fields) do
+    kept[name] = type(value) == "string" and value:gsub([[(%spasswd=)(["']).-%2]], "%1%2***%2") or value
+  end
+  record(self, kind, kept)
+end
 
 --- Closes object at the end of the run.
 function context:use(object)

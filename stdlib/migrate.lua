@@ -50,9 +50,18 @@ local function find_domain(source, p)
       or #names > 0 and "it has: " .. table.concat(names, ", ", 1, math.min(#names, 10)) or "it has no domains at all" }
 end
 
+-- Addresses go to ssh, to bash's /dev/tcp and into known_hosts and URIs: what is none is refused before any of these.
+local function checked_address(name, text)
+  if text == "" or text:find("^[%w%[:][%w.:%%_%-%]]*$") then return text end
+  errors.raise { domain = "usage", code = "BAD_PARAMETER", where = false,
+    message = ("--%s: '%s' is not an address"):format(name, text) }
+end
+
 --- Connects to both hosts and reads the domain. Raises NO_DOMAIN, and what connecting raises.
 function migrate.open(ctx, p)
   if ctx.move then return ctx.move end
+  checked_address("migrate-address", p.migrate_address)
+  checked_address("listen-address", p.listen_address)
   local from, to = connect_both(ctx, p)
   local source, destination = from.host, to.host
   local move = { ctx = ctx, p = p, source = source, destination = destination, run_id = ctx.run_id,

@@ -196,7 +196,10 @@ std::optional<std::map<std::string, std::string>> Options::text_map(const char* 
     if (lua_type(L_, -2) != LUA_TSTRING || lua_type(L_, -1) != LUA_TSTRING) {
       fail(name, "names with strings", describe_value(L_, -2) + " = " + describe_value(L_, -1));
     }
-    map[lua_tostring(L_, -2)] = lua_tostring(L_, -1);
+    size_t name_size = 0, value_size = 0;
+    const char* key = lua_tolstring(L_, -2, &name_size);
+    const char* value = lua_tolstring(L_, -1, &value_size);
+    map[std::string(key, name_size)] = std::string(value, value_size);  // a NUL byte does not end them
     lua_pop(L_, 1);
   }
   lua_pop(L_, 1);

@@ -1,5 +1,7 @@
 #include "bindings/firewall/backend.h"
 
+#include <charconv>
+
 #include "host/base/text.h"
 
 namespace drover::firewall {
@@ -49,7 +51,9 @@ std::vector<std::pair<std::string, int>> Backend::service_ports(const std::strin
     size_t slash = result.output.find('/');
     size_t digits = result.output.find_last_of(" \t", slash);
     if (result.exit_code != 0 || slash == std::string::npos || digits == std::string::npos) continue;
-    ports.emplace_back(protocol, std::stoi(result.output.substr(digits + 1, slash - digits - 1)));
+    int port = 0;
+    std::from_chars(result.output.data() + digits + 1, result.output.data() + slash, port);
+    if (port > 0 && port <= 65535) ports.emplace_back(protocol, port);
   }
   if (!ports.empty()) return ports;
   throw Error("firewall", "NO_SERVICE", "the host does not know a service '" + service + "'")

@@ -24,6 +24,11 @@ bool is_plain(const std::string& text, const char* also) {
   return true;
 }
 
+// One that a program could take for an option is none.
+bool is_name(const std::string& text, const char* also) {
+  return !text.empty() && text.front() != '-' && is_plain(text, also);
+}
+
 void check_ports(const Change& change) {
   if (change.first_port < 1 || change.last_port > 65535) refuse("port: expected 1 to 65535");
   if (change.last_port < change.first_port) refuse("ports: the last is lower than the first");
@@ -70,7 +75,7 @@ void validate(const Change& change) {
   bool needs_source = change.kind == Kind::allow || change.kind == Kind::masquerade;
   if (needs_source && !change.from) refuse("from: expected an address or a network");
   if (change.kind == Kind::allow || change.kind == Kind::forward) check_ports(change);
-  if (change.kind == Kind::service && (change.service.empty() || !is_plain(change.service, "._-+"))) {
+  if (change.kind == Kind::service && !is_name(change.service, "._-+")) {
     refuse("service: expected the name of a service");
   }
   if (change.kind == Kind::forward) {
@@ -78,8 +83,8 @@ void validate(const Change& change) {
     if (change.from && change.from->is_ipv6 != change.to->is_ipv6) refuse("from and to: IPv4 and IPv6 do not mix");
     if (change.to_port != 0 && change.first_port != change.last_port) refuse("to_port: only for one port");
   }
-  if (!change.zone.empty() && !is_plain(change.zone, "._-")) refuse("zone: expected the name of a zone");
-  if (!change.interface_name.empty() && !is_plain(change.interface_name, "._-@")) {
+  if (!change.zone.empty() && !is_name(change.zone, "._-")) refuse("zone: expected the name of a zone");
+  if (!change.interface_name.empty() && !is_name(change.interface_name, "._-@")) {
     refuse("interface: expected the name of an interface");
   }
   if (change.timeout_s != 0 && change.permanent) refuse("timeout_s: a permanent rule cannot expire");

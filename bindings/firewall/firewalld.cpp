@@ -51,6 +51,9 @@ std::vector<std::string> texts_of(const Json& value) {
   return texts;
 }
 
+// "" for what is no text: a host may answer anything.
+std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : ""; }
+
 std::vector<std::string> texts_of(const Json& object, const char* name) {
   auto found = object.find(name);
   return found == object.end() ? std::vector<std::string>{} : texts_of(*found);
@@ -112,7 +115,8 @@ bool is_ours(const std::string& rule) {
 
 Firewalld::Call Firewalld::call(const std::string& object, const std::string& interface_name, const std::string& method,
                                 const std::vector<std::string>& arguments, core::CancelToken& token) const {
-  std::vector<std::string> argv{"busctl",     "--system", "--json=short", "call",
+  // "--": busctl takes options from among its arguments too, and -H names a host to reach over ssh.
+  std::vector<std::string> argv{"busctl",     "--system", "--json=short", "--",  "call",
                                 service_name, object,     interface_name, method};
   for (std::string& word : with_signature(method, arguments)) argv.push_back(std::move(word));
   core::ExecResult result = run(argv, "", token);
@@ -164,7 +168,7 @@ std::vector<Zone> Firewalld::zones(core::CancelToken& token) {
   Json active = ask_zones("getActiveZones", {}, token);
   std::vector<Zone> zones;
   for (const std::string& name : texts_of(ask_zones("getZones", {}, token))) {
-    Zone zone{name, {}, {}, standard.is_string() && standard.get<std::string>() == name};
+    Zone zone{name, {}, {}, text_of(standard) == name};
     if (active.is_object() && active.contains(name)) {
       zone.interfaces = texts_of(active[name], "interfaces");
       zone.sources = texts_of(active[name], "sources");
@@ -174,10 +178,15 @@ std::vector<Zone> Firewalld::zones(core::CancelToken& token) {
   return zones;
 }
 
+std::string Firewalld::default_zone(core::CancelToken& token) const {
+  std::string zone = text_of(ask(root_object, service_name, "getDefaultZone", {}, token));
+  if (!zone.empty()) return zone;
+  throw Error("firewall", "FIREWALL_FAILED", "firewalld names no default zone").on_host(machine_->name());
+}
+
 std::string Firewalld::zone_of_interface(const std::string& interface_name, core::CancelToken& token) {
-  Json zone = ask_zones("getZoneOfInterface", {interface_name}, token);
-  if (zone.is_string() && !zone.get<std::string>().empty()) return zone.get<std::string>();
-  return ask(root_object, service_name, "getDefaultZone", {}, token).get<std::string>();
+  std::string zone = text_of(ask_zones("getZoneOfInterface", {interface_name}, token));
+  return zone.empty() ? default_zone(token) : zone;
 }
 
 std::string Firewalld::zone_of_source(const Network& source, core::CancelToken& token) {
@@ -200,9 +209,8 @@ std::string Firewalld::zone_of_source(const Network& source, core::CancelToken& 
   core::ExecResult route = run({"ip", "-j", "route", "get", address}, "", token);
   Json routes = Json::parse(route.output, nullptr, false);
   std::string way;
-  if (routes.is_array() && !routes.empty() && routes[0].is_object()) way = routes[0].value("dev", "");
-  return way.empty() ? ask(root_object, service_name, "getDefaultZone", {}, token).get<std::string>()
-                     : zone_of_interface(way, token);
+  if (routes.is_array() && !routes.empty() && routes[0].is_object()) way = text_of(routes[0].value("dev", Json()));
+  return way.empty() ? default_zone(token) : zone_of_interface(way, token);
 }
 
 std::string Firewalld::zone_for(const Change& change, core::CancelToken& token) {
@@ -210,7 +218,7 @@ std::string Firewalld::zone_for(const Change& change, core::CancelToken& token) 
   if (!change.interface_name.empty()) return zone_of_interface(change.interface_name, token);
   // Masquerading is a matter of the way out: a source there is not where packets come in.
   if (change.from && change.kind != Kind::masquerade) return zone_of_source(*change.from, token);
-  return ask(root_object, service_name, "getDefaultZone", {}, token).get<std::string>();
+  return default_zone(token);
 }
 
 bool Firewalld::remove_runtime(const std::string& zone, const std::string& rule, core::CancelToken& token) const {
@@ -222,7 +230,7 @@ bool Firewalld::remove_runtime(const std::string& zone, const std::string& rule,
 
 std::string Firewalld::permanent_object(const std::string& zone, core::CancelToken& token) const {
   Call found = call(config_object, config_interface, "getZoneByName", {zone}, token);
-  return found.code.empty() && found.value.is_string() ? found.value.get<std::string>() : "";
+  return found.code.empty() ? text_of(found.value) : "";
 }
 
 bool Firewalld::remove_permanent(const std::string& zone, const std::string& rule, core::CancelToken& token) const {

@@ -46,6 +46,7 @@ class Firewalld : public Backend {
   nlohmann::ordered_json ask_zones(const std::string& method, const std::vector<std::string>& arguments,
                                    core::CancelToken& token) const;
   [[noreturn]] void refuse(const Call& failed) const;
+  std::string default_zone(core::CancelToken& token) const;
   std::string zone_for(const Change& change, core::CancelToken& token);
   // Every rich rule of a zone (of all zones for ""), with those of ours in the permanent configuration.
   std::vector<Found> all_rules(const std::string& zone, core::CancelToken& token) const;

@@ -114,6 +114,18 @@ NftRuleset parse_nft_ruleset(const std::string& text) {
   return ruleset;
 }
 
+bool is_nft_family(const std::string& text) {
+  for (const char* family : {"ip", "ip6", "inet", "arp", "bridge", "netdev"}) {
+    if (text == family) return true;
+  }
+  return false;
+}
+
+bool is_nft_name(const std::string& text) {
+  const char* letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.0123456789/-";
+  return !text.empty() && text.find_first_of("0123456789/-") != 0 && text.find_first_not_of(letters) == text.npos;
+}
+
 bool is_iptables_chain(const NftChain& chain) {
   bool table = chain.table == "filter" || chain.table == "nat" || chain.table == "mangle" || chain.table == "raw" ||
                chain.table == "security";
@@ -140,7 +152,7 @@ std::string element_text(const Json& element) {
   if (element.contains("elem")) return element_text(element["elem"].value("val", Json()));
   if (element.contains("prefix") && element["prefix"].is_object()) {
     const Json& prefix = element["prefix"];
-    return prefix.value("addr", "") + "/" + std::to_string(prefix.value("len", 0));
+    return text_of(prefix, "addr") + "/" + element_text(prefix.value("len", Json()));
   }
   if (element.contains("range") && element["range"].is_array() && element["range"].size() == 2) {
     return element_text(element["range"][0]) + "-" + element_text(element["range"][1]);

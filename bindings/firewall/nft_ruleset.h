@@ -44,6 +44,10 @@ struct NftRuleset {
 // Throws FIREWALL_FAILED for what is not JSON.
 NftRuleset parse_nft_ruleset(const std::string& text);
 
+// Whether nft could have read it as the name of a family, and of a table, chain or set [nftables src/scanner.l].
+bool is_nft_family(const std::string& text);
+bool is_nft_name(const std::string& text);
+
 // Whether the chain belongs to iptables, which keeps its rules in nftables under these names since 1.8.
 bool is_iptables_chain(const NftChain& chain);
 

@@ -159,7 +159,18 @@ std::vector<Found> as_found(const NftRuleset& ruleset, const std::vector<NftRule
 }  // namespace
 
 NftRuleset Nftables::read(core::CancelToken& token) const {
-  return parse_nft_ruleset(run_checked({"nft", "-j", "list", "ruleset"}, "", token).output);
+  NftRuleset ruleset = parse_nft_ruleset(run_checked({"nft", "-j", "list", "ruleset"}, "", token).output);
+  // The names go into commands. nft itself makes no others, but what speaks to the kernel directly may.
+  auto check = [this](const std::string& family, const std::string& table, const std::string& name) {
+    if (is_nft_family(family) && is_nft_name(table) && is_nft_name(name)) return;
+    throw Error("firewall", "FIREWALL_FAILED", "the ruleset has a name that no command of nft can hold: " + name)
+        .on_host(machine_->name())
+        .on_object(family + " " + table + " " + name);
+  };
+  for (const NftChain& chain : ruleset.chains) check(chain.family, chain.table, chain.name);
+  for (const NftRule& rule : ruleset.rules) check(rule.family, rule.table, rule.chain);
+  for (const NftSet& set : ruleset.sets) check(set.family, set.table, set.name);
+  return ruleset;
 }
 
 void Nftables::commit(const Commands& commands, core::CancelToken& token) const {

@@ -55,7 +55,14 @@ core::ExecResult LocalMachine::exec(const core::ExecRequest& request, core::Canc
   return run_process(request, name_, token);
 }
 
+// The system would take the name up to there.
+void LocalMachine::refuse_nul(const std::string& path) const {
+  if (path.find('\0') == path.npos) return;
+  throw Error("usage", "BAD_ARGUMENT", "a path holds a NUL byte").on_host(name_);
+}
+
 std::string LocalMachine::read_file(const std::string& path, size_t most_bytes, core::CancelToken& token) {
+  refuse_nul(path);
   // Non-blocking, so that a FIFO without a writer ends at once instead of never.
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) throw file_error("cannot read", path, errno);
@@ -89,6 +96,7 @@ void LocalMachine::write_and_sync(int fd, const std::string& path, const std::st
 
 void LocalMachine::write_file(const std::string& path, const std::string& data, uint32_t mode,
                               core::CancelToken& token) {
+  refuse_nul(path);
   token.throw_if_cancelled("writing " + path);
   UniqueFd folder(open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder.valid()) throw file_error("cannot write", path, errno);
@@ -106,6 +114,7 @@ void LocalMachine::write_file(const std::string& path, const std::string& data, 
 }
 
 std::optional<core::FileInfo> LocalMachine::stat_file(const std::string& path, core::CancelToken& token) {
+  refuse_nul(path);
   token.throw_if_cancelled("looking at " + path);
   struct stat found {};
   if (lstat(path.c_str(), &found) != 0) {

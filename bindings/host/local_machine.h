@@ -19,6 +19,7 @@ class LocalMachine : public core::Machine {
 
  private:
   Error file_error(const std::string& what, const std::string& path, int number) const;
+  void refuse_nul(const std::string& path) const;
   void write_and_sync(int fd, const std::string& path, const std::string& data) const;
 
   std::string name_;

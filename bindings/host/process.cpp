@@ -276,6 +276,22 @@ class Process {
   core::ExecResult result_;
 };
 
+// What the system would cut off at a NUL byte, or take for something else; over SSH it is refused too (ssh/quoting.h).
+void refuse_unsayable(const core::ExecRequest& request, const std::string& host) {
+  auto refuse = [&host](const std::string& what) {
+    throw Error("usage", "BAD_ARGUMENT", "exec: " + what).on_host(host);
+  };
+  for (const std::string& word : request.argv) {
+    if (word.find('\0') != word.npos) refuse("an argument holds a NUL byte");
+  }
+  for (const auto& [name, value] : request.environment) {
+    const char* letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+    bool is_name = !name.empty() && name.find_first_not_of(letters) == name.npos && (name[0] < '0' || name[0] > '9');
+    if (!is_name) refuse("'" + name + "' is no name of a variable");
+    if (value.find('\0') != value.npos) refuse("the variable " + name + " holds a NUL byte");
+  }
+}
+
 bool is_program(const std::string& path) { return access(path.c_str(), X_OK) == 0; }
 
 }  // namespace
@@ -297,6 +313,7 @@ core::ExecResult run_process(const core::ExecRequest& request, const std::string
     throw Error("usage", "BAD_ARGUMENT", "exec: there is no program to run").on_host(host);
   }
   if (request.timeout_ms <= 0) throw Error("usage", "BAD_ARGUMENT", "exec: timeout_ms must be at least 1");
+  refuse_unsayable(request, host);
   token.throw_if_cancelled(request.argv.front());
   // A program that does not read its input is no reason for drover to die of SIGPIPE.
   static std::once_flag once;

@@ -1,5 +1,6 @@
 #include "bindings/ssh/authorize.h"
 
+#include <charconv>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -49,6 +50,8 @@ Error script_error(core::Machine& machine, const core::ExecResult& result, const
   const char* code = result.exit_code == scripts::no_user         ? "NO_USER"
                      : result.exit_code == scripts::keys_disabled ? "KEYS_DISABLED"
                      : result.exit_code == scripts::busy          ? "BUSY"
+                     : result.exit_code == scripts::hard_linked   ? "HARD_LINKED"
+                     : result.exit_code == scripts::bad_path      ? "UNSAFE_PERMISSIONS"
                      : contains("Permission denied") || contains("not permitted") || contains("Read-only")
                          ? "NO_PERMISSION"
                      : contains("No space left") || contains("quota") ? "NO_SPACE"
@@ -137,14 +140,17 @@ Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& edit, cons
     bool remove_file = take_away != nullptr && take_away->made_file;
     bool remove_directory = take_away != nullptr && take_away->made_directory;
     std::vector<std::string> argv = script_argv(place);
-    argv.insert(argv.end(), {scripts::replace_keys, "drover", place.real,
-                             std::to_string(place.uid) + ":" + std::to_string(place.gid), place.exists ? "yes" : "no",
-                             std::to_string(place.contents.size()), std::to_string(contents->size()),
-                             remove_file ? "yes" : "no", remove_directory ? "yes" : "no"});
+    argv.insert(
+        argv.end(),
+        {scripts::replace_keys, "drover", place.real, std::to_string(place.uid) + ":" + std::to_string(place.gid),
+         place.exists ? "yes" : "no", std::to_string(place.contents.size()), std::to_string(contents->size()),
+         remove_file ? "yes" : "no", remove_directory ? "yes" : "no", take_away == nullptr ? "yes" : "no"});
     auto result = run_script(machine, argv, place.contents + *contents, token);
     bool done = result.exit_code == 0;
     if (!done && result.exit_code != scripts::changed && result.exit_code != scripts::late) {
-      throw script_error(machine, result, place.real + " is not changed").on_object(place.real);
+      Error error = script_error(machine, result, place.real + " is not changed").on_object(place.real);
+      if (result.exit_code == scripts::hard_linked) error.with_hint("make it a file of its own, or a symbolic link");
+      throw error;
     }
     outcome.made_directory |= line_value(result.output, "made_directory") == "yes";
     if (result.exit_code != scripts::changed) {
@@ -181,6 +187,15 @@ Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& edit, cons
       .with_hint("look which program rewrites it");
 }
 
+// After an editor that was killed: its temporary files, and the folder that it made.
+void clean_up(core::Machine& machine, const KeysPlace& place, bool remove_directory, core::CancelToken& token) {
+  std::vector<std::string> argv = script_argv(place);
+  std::string directory = place.real.substr(0, std::max<size_t>(place.real.rfind('/'), 1));
+  argv.insert(argv.end(), {scripts::clean_up, "drover", directory, remove_directory ? "yes" : "no"});
+  auto result = run_script(machine, argv, "", token);
+  if (result.exit_code != 0) throw script_error(machine, result, directory + " is not cleaned up").on_object(directory);
+}
+
 bool knows_utc(const std::string& version) {
   int major = 0, minor = 0;
   size_t at = version.find("OpenSSH_");
@@ -204,6 +219,16 @@ void check_mark(const std::string& mark) {
   if (bad) throw Error("ssh", "BAD_ARGUMENT", "the mark of a key is a line of text without blanks around it");
 }
 
+uint32_t number(std::string_view text, int base = 10) {
+  uint32_t value = 0;
+  auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (problem != std::errc() || end != text.data() + text.size()) {
+    throw Error("ssh", "FAILED", "the answer about authorized_keys holds no number where one must be")
+        .with_native(std::string(text.substr(0, 80)));
+  }
+  return value;
+}
+
 }  // namespace
 
 KeysPlace parse_place(const std::string& output) {
@@ -215,8 +240,8 @@ KeysPlace parse_place(const std::string& output) {
     std::string name = line.substr(0, equals), value = equals == line.npos ? "" : line.substr(equals + 1);
     if (name == "login") place.login = value;
     if (name == "user") place.user = value;
-    if (name == "uid") place.uid = static_cast<uint32_t>(std::stoul(value));
-    if (name == "gid") place.gid = static_cast<uint32_t>(std::stoul(value));
+    if (name == "uid") place.uid = number(value);
+    if (name == "gid") place.gid = number(value);
     if (name == "home") place.home = value;
     if (name == "file") place.file = value;
     if (name == "real") place.real = value;
@@ -224,12 +249,13 @@ KeysPlace parse_place(const std::string& output) {
     if (name == "version") place.version = value;
     if (name == "local_expiry") place.local_expiry = value;
     if (name == "exists") place.exists = value == "yes";
+    if (name == "leftovers") place.leftovers = true;
     if (name == "node") {
       KeysPlace::Node node;
       size_t first = value.find(' '), second = value.find(' ', first + 1), colon = value.find(':', second);
       if (colon == value.npos) throw Error("ssh", "FAILED", "stat gave an answer that drover does not understand");
-      node.uid = static_cast<uint32_t>(std::stoul(value.substr(0, first)));
-      node.mode = static_cast<uint32_t>(std::stoul(value.substr(first + 1, second - first - 1), nullptr, 8));
+      node.uid = number(std::string_view(value).substr(0, first));
+      node.mode = number(std::string_view(value).substr(first + 1, second - first - 1), 8);
       node.type = value.substr(second + 1, colon - second - 1);
       node.path = value.substr(colon + 1);
       place.nodes.push_back(std::move(node));
@@ -309,14 +335,9 @@ bool revoke_key(core::Machine& machine, const KeyRequest& request, const Granted
   check_mark(request.mark);
   Turn turn(machine.name(), request.user + "\n" + request.file, token);
   KeysPlace place = read_place(machine, request, token);
-  if (!place.exists) {
-    if (granted.made_directory) {
-      std::vector<std::string> argv = script_argv(place);
-      argv.insert(argv.end(), {scripts::remove_directory, "drover", place.real.substr(0, place.real.rfind('/'))});
-      run_script(machine, argv, "", token);
-    }
-    return false;
-  }
+  bool remove_directory = granted.made_directory && !place.exists;
+  if (place.leftovers || remove_directory) clean_up(machine, place, remove_directory, token);
+  if (!place.exists) return false;
   Edit edit = [&](const std::string& contents) -> std::optional<std::string> {
     RemovedLine removed = remove_line(contents, key.blob, request.mark, granted.added_newline);
     if (!removed.removed) return std::nullopt;

@@ -33,6 +33,7 @@ struct KeysPlace {
   std::string local_expiry;  // the asked time in the host's own zone
   std::vector<Node> nodes;   // what exists of the path, from the file up to "/"
   bool exists = false;
+  bool leftovers = false;  // of an editor that was killed, or of one that is at work
   std::string contents;
 };
 
@@ -55,14 +56,16 @@ struct GrantedKey {
   bool made_directory = false;
 };
 
-// Throws BAD_KEY, BAD_ARGUMENT, NO_USER, KEYS_DISABLED, UNSAFE_PERMISSIONS, NO_PERMISSION, NO_SPACE, BUSY.
+// Throws BAD_KEY, BAD_ARGUMENT, NO_USER, KEYS_DISABLED, UNSAFE_PERMISSIONS, HARD_LINKED, NO_PERMISSION,
+// NO_SPACE, BUSY.
 GrantedKey authorize_key(core::Machine& machine, const KeyRequest& request, core::CancelToken& token);
 
 // What authorize_key would have to make besides the line, as the file is now: read before the act, so that it can be
 // written down before it. The line is empty.
 GrantedKey foresee_key(core::Machine& machine, const KeyRequest& request, core::CancelToken& token);
 
-// Takes away what authorize_key gave: the line, and the file and folder that it made when nothing else is in them.
+// Takes away what authorize_key gave: the line, and the file and folder that it made when nothing else is in them; and
+// what one that was killed left beside the file.
 // False when it was not there; nothing is an error that leaves the host clean.
 bool revoke_key(core::Machine& machine, const KeyRequest& request, const GrantedKey& granted, core::CancelToken& token);
 

@@ -7,14 +7,19 @@ namespace drover::ssh::scripts {
 constexpr int no_user = 82;
 constexpr int keys_disabled = 83;
 constexpr int busy = 84;
+constexpr int hard_linked = 85;
+constexpr int bad_path = 86;
 constexpr int changed = 75;
 constexpr int late = 76;
 
 // Positional: user, file, expiry (unix time); each may be empty. Writes name=value lines, "content", and the bytes.
+// A path with a newline in it, which a user's link may lead to, would write lines of its own: it is refused. A file
+// below a user's home is read as that user, as sshd does: a link of theirs must not show them a file of root's.
 constexpr const char* read_keys = R"sh(set -eu
 PATH=$PATH:/usr/sbin:/sbin
 login=$(id -un)
 user=${1:-$login} file=$2 expiry=$3
+newline=$(printf '\n.') newline=${newline%.}
 entry=$(getent passwd -- "$user") || { echo "there is no user $user" >&2; exit 82; }
 IFS=: read -r _ _ uid gid _ home _ <<EOF
 $entry
@@ -37,8 +42,11 @@ if [ -z "$file" ]; then
   done
   case $file in /*) ;; *) file=$home/$file ;; esac
 fi
-real=$(readlink -f -- "$file") || real=$(readlink -m -- "$file")
-printf '%s\n' "login=$login" "user=$user" "uid=$uid" "gid=$gid" "home=$(readlink -m -- "$home")" "file=$file" \
+real=$(readlink -f -- "$file" && echo .) || real=$(readlink -m -- "$file" && echo .)
+real=${real%"$newline".}
+home=$(readlink -m -- "$home")
+case $file$real$home in *"$newline"*) echo "a path holds a newline" >&2; exit 86 ;; esac
+printf '%s\n' "login=$login" "user=$user" "uid=$uid" "gid=$gid" "home=$home" "file=$file" \
   "real=$real" "strict=${strict:-yes}" "version=$(ssh -V 2>&1 || :)"
 [ -z "$expiry" ] || echo "local_expiry=$(date -d "@$expiry" +%Y%m%d%H%M)"
 node=$real
@@ -48,14 +56,23 @@ while :; do
   node=${node%/*}
   [ -n "$node" ] || node=/
 done
-if [ -e "$real" ]; then echo exists=yes; echo content; cat -- "$real"; else echo exists=no; echo content; fi
+for left in old new was; do
+  [ ! -e "${real%/*}/.drover-keys.$left" ] || echo leftovers=yes
+done
+if [ -e "$real" ]; then echo exists=yes; else echo exists=no; fi
+echo content
+[ -f "$real" ] || exit 0 # opening a pipe would wait for its other end
+case $user:$file in "$login":*) exec cat -- "$real" ;; *:"$home"/*) exec runuser -u "$user" -- cat -- "$real" ;; esac
+case $real in "$home"/*) exec runuser -u "$user" -- cat -- "$real" ;; esac
+exec cat -- "$real"
 )sh";
 
 // Positional: file, owner (uid:gid), whether it existed, size before, size after, whether an empty one is removed,
-// whether its empty directory is then removed. Standard input: the bytes before, then the bytes after.
+// whether its empty directory is then removed, whether other hard links stop it: a rename would part them from the
+// file. Standard input: the bytes before, then the bytes after.
 constexpr const char* replace_keys = R"sh(set -eu
 umask 077
-file=$1 owner=$2 existed=$3 old_size=$4 new_size=$5 remove=$6 remove_directory=$7
+file=$1 owner=$2 existed=$3 old_size=$4 new_size=$5 remove=$6 remove_directory=$7 refuse_links=$8
 directory=${file%/*} made_directory=no
 [ -n "$directory" ] || directory=/
 if [ ! -d "$directory" ]; then
@@ -77,9 +94,15 @@ report() {
   if [ -e "$1" ]; then echo exists=yes; echo content; cat -- "$1"; else echo exists=no; echo content; fi
   exit "$2"
 }
+equal() { # a cmp that failed has said nothing about the files
+  code=0
+  cmp -s -- "$1" "$2" || code=$?
+  [ "$code" -le 1 ] || [ ! -e "$1" ] || { echo "cmp ended with $code" >&2; exit 1; }
+  [ "$code" = 0 ]
+}
 same() {
   [ "/proc/$$/fd/9" -ef "$directory" ] || return 1
-  if [ "$existed" = yes ]; then [ -f "$file" ] && cmp -s -- "$file" "$old"; else [ ! -e "$file" ]; fi
+  if [ "$existed" = yes ]; then [ -f "$file" ] && equal "$file" "$old"; else [ ! -e "$file" ]; fi
 }
 set -C
 head -c "$old_size" > "$old"
@@ -88,6 +111,10 @@ set +C
 [ "$(stat -c %s -- "$old") $(stat -c %s -- "$new")" = "$old_size $new_size" ] || { echo "the data was cut short" >&2; exit 1; }
 same || report "$file" 75
 if [ "$existed" = yes ]; then
+  if [ "$refuse_links" = yes ] && [ "$(stat -c %h -- "$file")" != 1 ]; then
+    echo "$file has other names (hard links)" >&2
+    exit 85
+  fi
   ln -- "$file" "$was"
   if [ "$remove" = yes ] && [ "$new_size" = 0 ]; then
     same || report "$file" 75
@@ -106,13 +133,21 @@ else
   if command -v restorecon >/dev/null 2>&1; then restorecon -- "$directory" "$file" 2>/dev/null || :; fi
 fi
 sync -- "$directory"
-if [ "$existed" = yes ] && ! cmp -s -- "$was" "$old"; then report "$was" 76; fi
+if [ "$existed" = yes ] && ! equal "$was" "$old"; then report "$was" 76; fi
 echo "made_directory=$made_directory"
 rm -f -- "$old" "$new" "$was"
 if [ "$remove_directory" = yes ] && [ ! -e "$file" ]; then rmdir -- "$directory" 2>/dev/null || :; fi
 )sh";
 
-// Positional: the directory, which may be gone or have something in it.
-constexpr const char* remove_directory = R"sh([ ! -d "$1" ] || rmdir -- "$1" 2>/dev/null || :)sh";
+// Takes away what an editor that was killed left. Positional: the directory, which may be gone or have something in it;
+// whether it is removed when it is empty. The lock: an editor that lives needs its files.
+constexpr const char* clean_up = R"sh(set -eu
+directory=$1 remove_directory=$2
+[ -d "$directory" ] || exit 0
+exec 9< "$directory"
+flock -w 30 9 || { echo "another program holds the lock of $directory" >&2; exit 84; }
+rm -f -- "$directory/.drover-keys.old" "$directory/.drover-keys.new" "$directory/.drover-keys.was"
+if [ "$remove_directory" = yes ]; then rmdir -- "$directory" 2>/dev/null || :; fi
+)sh";
 
 }  // namespace drover::ssh::scripts

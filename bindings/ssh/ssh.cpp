@@ -148,9 +148,8 @@ std::vector<core::Function> connection_functions() {
 std::vector<core::Function> key_functions() {
   const std::string named = std::string(key_names);
   const std::string file_errors =
-      "BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, "
-      "TIMEOUT, "
-      "CANCELLED";
+      "BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, UNSAFE_PERMISSIONS, HARD_LINKED, NO_PERMISSION, NO_SPACE, BUSY, "
+      "FILE_FAILED, CONNECTION_LOST, TIMEOUT, CANCELLED";
   return {
       {"generate_key",
        generate_key,
@@ -178,7 +177,7 @@ std::vector<core::Function> key_functions() {
                  "comma-separated), expires_at_s (unix time, rounded up to the minute), command."}},
        {{"granted", "table",
          "user, file, line, added, added_newline, made_file, made_directory: give all but line and added to revoke."}},
-       file_errors + ", UNSAFE_PERMISSIONS",
+       file_errors,
        core::Blocking::yes,
        core::Effect::changes},
       {"revoke",

@@ -197,10 +197,25 @@ std::string hint_for(std::string_view code) {
   return found == hints.end() ? "" : std::string(found->second);
 }
 
+std::string without_secrets(int number, std::string text) {
+  // The line of the document that the parser stopped at, and a line that points into it [libvirt src/util/virxml.c,
+  // catchXMLError]. It may be the one with the password; the first line says which one it is.
+  if (number == VIR_ERR_XML_DETAIL) text = text.substr(0, text.find('\n'));
+  constexpr std::string_view name = "passwd=";
+  for (size_t at = 0; (at = text.find(name, at)) != text.npos;) {
+    at += name.size();
+    bool quoted = at < text.size() && (text[at] == '\'' || text[at] == '"');
+    size_t end = quoted ? text.find(text[at], at + 1) : text.find_first_of(" >\n", at);
+    text.replace(at, std::min(end, text.size()) - at + (quoted && end != text.npos ? 1 : 0), "***");
+  }
+  return text;
+}
+
 Error last_error(const std::string& attempt, const std::string& host, const std::string& object) {
   const virError* native = virGetLastError();
   int number = native != nullptr ? native->code : VIR_ERR_INTERNAL_ERROR;
   std::string text = native != nullptr && native->message != nullptr ? native->message : "unknown error";
+  text = without_secrets(number, std::move(text));
   while (!text.empty() && (text.back() == '\n' || text.back() == '.')) text.pop_back();
   std::string_view code = stable_code(number, text);
   Error error("virt", std::string(code), "cannot " + attempt + ": " + text);

@@ -20,6 +20,9 @@ std::string_view stable_code(int number, std::string_view text);
 // What a person can do about it, or "".
 std::string hint_for(std::string_view code);
 
+// libvirt's text without what it quotes of a document: passwords of displays stand in there.
+std::string without_secrets(int number, std::string text);
+
 // The error of the last failed call of this thread: "cannot <attempt>: <libvirt's text>".
 // attempt: "start domain 'web'"; host: where; object: on what.
 Error last_error(const std::string& attempt, const std::string& host, const std::string& object = "");

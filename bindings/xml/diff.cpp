@@ -154,7 +154,26 @@ std::string step_path(const std::string& path, const Nodes& siblings, size_t ind
   return path + "/" + siblings[index].name() + place;
 }
 
-std::string whole_text(pugi::xml_node element) { return std::string(trim(serialise(element, 2))); }
+// Differences are shown in plans and errors. The password of a display is the one secret that libvirt's documents hold
+// [libvirt docs/formatdomain.rst, graphics]; that it changed may be seen.
+constexpr const char* secret_attribute = "passwd";
+constexpr const char* hidden = "***";
+
+std::string shown_value(pugi::xml_attribute one) {
+  return std::string_view(one.name()) == secret_attribute ? hidden : one.value();
+}
+
+void hide_secrets(pugi::xml_node element) {
+  if (pugi::xml_attribute secret = element.attribute(secret_attribute)) secret.set_value(hidden);
+  for (pugi::xml_node child : element.children()) hide_secrets(child);
+}
+
+std::string whole_text(pugi::xml_node element) {
+  pugi::xml_document copy;
+  pugi::xml_node shown = copy.append_copy(element);
+  hide_secrets(shown);
+  return std::string(trim(serialise(shown, 2)));
+}
 
 class Differ {
  public:
@@ -176,14 +195,14 @@ class Differ {
       std::string place = path + "/@" + one.name();
       pugi::xml_attribute other = right.attribute(one.name());
       if (!other) {
-        changes_.push_back({place, "removed", one.value(), std::nullopt});
+        changes_.push_back({place, "removed", shown_value(one), std::nullopt});
       } else if (std::string_view(other.value()) != one.value()) {
-        changes_.push_back({place, "changed", one.value(), other.value()});
+        changes_.push_back({place, "changed", shown_value(one), shown_value(other)});
       }
     }
     for (pugi::xml_attribute one : right.attributes()) {
       if (!left.attribute(one.name())) {
-        changes_.push_back({path + "/@" + one.name(), "added", std::nullopt, one.value()});
+        changes_.push_back({path + "/@" + one.name(), "added", std::nullopt, shown_value(one)});
       }
     }
   }

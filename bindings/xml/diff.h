@@ -1,5 +1,6 @@
 // What differs between two elements, as a person sees it: the order of attributes, white space between elements and
-// comments do not count; disks, interfaces and the like are paired by what names them and not by their place.
+// comments do not count; disks, interfaces and the like are paired by what names them and not by their place. Passwords
+// of displays are compared and not shown.
 // Tested by tests/bindings/xml/diff_test.cpp.
 #pragma once
 

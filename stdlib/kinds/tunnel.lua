@@ -33,6 +33,7 @@ local function argv(a)
     words[#words + 1] = "-L"
     words[#words + 1] = socket.here .. ":" .. socket.there
   end
+  words[#words + 1] = "--"  -- an address is no option, whatever it looks like
   words[#words + 1] = a.address
   return words
 end

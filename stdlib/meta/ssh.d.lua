@@ -77,8 +77,8 @@ function ssh.remove_private(machine, written) end
 
 ---Adds a key to a user's authorized_keys: atomic, under a lock, every other byte kept. Doing it twice adds one line.
 ---Refuses a file that sshd would refuse. Waits; other tasks go on. Changes a host: recorded, not done, while planning.
----Raises BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST,
----TIMEOUT, CANCELLED, UNSAFE_PERMISSIONS.
+---Raises BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, UNSAFE_PERMISSIONS, HARD_LINKED, NO_PERMISSION, NO_SPACE, BUSY,
+---FILE_FAILED, CONNECTION_LOST, TIMEOUT, CANCELLED.
 ---@param machine host.Machine Or a host object.
 ---@param options table key (the public key's line), mark (the comment that makes the line ours), user (who is logged
 ---in), file (what sshd is configured to read), restrict (true), port_forwarding (needed for forwarded UNIX sockets),
@@ -89,8 +89,8 @@ function ssh.authorize(machine, options) end
 
 ---Removes exactly the line with this key and this mark, and the file and folder that authorize made when nothing else
 ---is in them. Nothing to remove is no error. A session that is open already lives on. Waits; other tasks go on. Changes
----a host: recorded, not done, while planning. Raises BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, NO_PERMISSION,
----NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, TIMEOUT, CANCELLED.
+---a host: recorded, not done, while planning. Raises BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, UNSAFE_PERMISSIONS,
+---HARD_LINKED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, TIMEOUT, CANCELLED.
 ---@param machine host.Machine Or a host object.
 ---@param options table key (the public key's line), mark (the comment that makes the line ours), user (who is logged
 ---in), file (what sshd is configured to read), added_newline, made_file, made_directory (as authorize gave them).
@@ -99,15 +99,15 @@ function ssh.revoke(machine, options) end
 
 ---What authorize would make besides the line, as things are now. Written down before the act, it lets another process
 ---revoke without a trace. Waits; other tasks go on. Raises BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED,
----NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, TIMEOUT, CANCELLED.
+---UNSAFE_PERMISSIONS, HARD_LINKED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, TIMEOUT, CANCELLED.
 ---@param machine host.Machine Or a host object.
 ---@param options table user (who is logged in), file (what sshd is configured to read).
 ---@return table foreseen user, file, added_newline, made_file, made_directory, added (false).
 function ssh.foresee_authorize(machine, options) end
 
 ---Whether a key is in authorized_keys: absent, ours (with this mark), foreign (with other comments only). Waits; other
----tasks go on. Raises BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, NO_PERMISSION, NO_SPACE, BUSY, FILE_FAILED,
----CONNECTION_LOST, TIMEOUT, CANCELLED.
+---tasks go on. Raises BAD_ARGUMENT, BAD_KEY, NO_USER, KEYS_DISABLED, UNSAFE_PERMISSIONS, HARD_LINKED, NO_PERMISSION,
+---NO_SPACE, BUSY, FILE_FAILED, CONNECTION_LOST, TIMEOUT, CANCELLED.
 ---@param machine host.Machine Or a host object.
 ---@param options table key (the public key's line), mark (the comment that makes the line ours), user (who is logged
 ---in), file (what sshd is configured to read).

@@ -50,6 +50,17 @@ function job.is_held(move)
     and not job.wants_post_copy(move.p)
 end
 
+-- What the definition is for the destination, or for the next start there.
+local live, next_start = { migratable = true }, { inactive = true }
+
+-- With its passwords: this text replaces what libvirt would have sent, and a display whose password is missing lets
+-- everybody in [libvirt src/qemu/qemu_migration.c, qemuMigrationSrcBeginXML]. It is given to libvirt and shown nowhere.
+local function definition_to_send(move, flags)
+  local with_passwords = { secure = true }
+  for name, value in pairs(flags) do with_passwords[name] = value end
+  return changed_xml(move, move.domain:xml(with_passwords))
+end
+
 --- libvirt's options for this move.
 function job.options(move)
   local p = move.p
@@ -78,10 +89,8 @@ function job.options(move)
     options.compressed = true
     options.compression = { p.compression }
   end
-  options.destination_xml = changed_xml(move, move.domain:xml { migratable = true })
-  if move.inactive and p.persistent then
-    options.persistent_xml = changed_xml(move, move.domain:xml { inactive = true })
-  end
+  options.destination_xml = definition_to_send(move, live)
+  if move.inactive and p.persistent then options.persistent_xml = definition_to_send(move, next_start) end
   return options
 end
 
@@ -99,9 +108,10 @@ function job.describe(move)
   end
   table.sort(names)
   local lines = { table.concat(names, " ") }
-  local changed = job.options(move).destination_xml
+  local before = move.domain:xml(live)
+  local changed = changed_xml(move, before)
   if changed then
-    for line in xml.format_diff(xml.diff(move.domain:xml { migratable = true }, changed)):gmatch("[^\n]+") do
+    for line in xml.format_diff(xml.diff(before, changed)):gmatch("[^\n]+") do
       lines[#lines + 1] = line
     end
   end

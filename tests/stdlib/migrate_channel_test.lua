@@ -129,3 +129,12 @@ test.case("what the run granted outlives a move that may go on after its timeout
   local expires_s = abort["authorized-key"].expires_at_s - async.wall_ms() // 1000
   test.is_true(expires_s > 2390 and expires_s <= 2400, "expires in " .. expires_s)
 end)
+
+test.case("an address that ssh or a file of keys would read as something else is refused at once", function()
+  for _, address in ipairs { "-oProxyCommand=x", "a b", "a\nb ssh-rsa AAAA", "$(x)", "a/b", "a;b" } do
+    test.raises("BAD_PARAMETER", migrate.open, {}, { migrate_address = address, listen_address = "" })
+    test.raises("BAD_PARAMETER", migrate.open, {}, { migrate_address = "", listen_address = address })
+  end
+  local _, leases = open { channel = "ssh" }
+  test.matches(lease.describe(lease.find "tunnel", leases.tunnel)[1].lines[1], " %-%- 10%.0%.0%.2$")
+end)

@@ -164,6 +164,20 @@ TEST_CASE("what sshd would not use is refused, and nothing is changed", "[ssh]")
     REQUIRE(chown(place.path.c_str(), 1, 1) == 0);
     REQUIRE(code() == "UNSAFE_PERMISSIONS");
   }
+  SECTION("a pipe, which is not waited for") {
+    std::filesystem::remove(place.path);
+    REQUIRE(mkfifo(place.path.c_str(), 0600) == 0);
+    REQUIRE(code() == "UNSAFE_PERMISSIONS");
+    std::filesystem::remove(place.path);
+    write_text(place.path, "first\n");
+  }
+  SECTION("a file with other hard links, which a rename would part from them") {
+    std::filesystem::create_hard_link(place.path, place.folder / "ssh/second");
+    REQUIRE(code() == "HARD_LINKED");
+    REQUIRE(std::filesystem::hard_link_count(place.path) == 2);
+    std::filesystem::remove(place.folder / "ssh/second");
+    REQUIRE(place.clean());
+  }
   SECTION("a user that does not exist") {
     place.request.user = "no-such-user-here";
     REQUIRE(code() == "NO_USER");
@@ -209,6 +223,30 @@ TEST_CASE("a user's file is edited as that user, so a link of theirs leads root 
     std::string code = code_of([&] { authorize_key(place.machine, place.request, place.token); });
     REQUIRE((code == "NO_PERMISSION" || code == "UNSAFE_PERMISSIONS"));
     REQUIRE_FALSE(std::filesystem::exists(place.folder / "ssh/stolen"));
+  }
+  SECTION("a link to a file that only root reads shows it to nobody") {
+    write_text(place.folder / "ssh/shadow", "root:secret\n", 0600);
+    std::filesystem::create_symlink(place.folder / "ssh/shadow", home + "/.ssh/authorized_keys");
+    bool shown = false;
+    place.machine.before = [&](const core::ExecRequest& request) {
+      shown = shown || request.input.find("secret") != std::string::npos;
+    };
+    REQUIRE(code_of([&] { authorize_key(place.machine, place.request, place.token); }) == "NO_PERMISSION");
+    REQUIRE_FALSE(shown);
+  }
+  SECTION("a link to a path with a newline cannot write lines of its own into the answer") {
+    std::string folder_of_lines = home + "/x\nlogin=nobody\nstrict=no";
+    std::filesystem::create_directory(folder_of_lines);
+    write_text(folder_of_lines + "/keys", "first\n");
+    std::filesystem::create_symlink(folder_of_lines + "/keys", home + "/.ssh/authorized_keys");
+    REQUIRE(code_of([&] { authorize_key(place.machine, place.request, place.token); }) == "UNSAFE_PERMISSIONS");
+    REQUIRE(read_text(folder_of_lines + "/keys") == "first\n");
+  }
+  SECTION("nor does a newline at its end, which a shell would cut off") {
+    write_text(home + "/keys\n", "first\n");
+    std::filesystem::create_symlink(home + "/keys\n", home + "/.ssh/authorized_keys");
+    REQUIRE(code_of([&] { authorize_key(place.machine, place.request, place.token); }) == "UNSAFE_PERMISSIONS");
+    REQUIRE_FALSE(std::filesystem::exists(home + "/keys"));
   }
 }
 

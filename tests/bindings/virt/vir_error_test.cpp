@@ -59,3 +59,13 @@ TEST_CASE("an error names what was tried, where, why, and what to do", "[virt]")
     CHECK_FALSE(error.hint.empty());
   }
 }
+
+TEST_CASE("what libvirt quotes of a document is no part of an error: a password may stand in it", "[virt]") {
+  CHECK(without_secrets(VIR_ERR_XML_DETAIL, "(domain_definition):2: mismatch\n <graphics passwd='x y'>\n---^") ==
+        "(domain_definition):2: mismatch");
+  CHECK(without_secrets(VIR_ERR_INTERNAL_ERROR, "bad <graphics passwd='x y' port='1'> there") ==
+        "bad <graphics passwd=*** port='1'> there");
+  CHECK(without_secrets(VIR_ERR_INTERNAL_ERROR, "passwd=\"a'b\" passwd=plain end") == "passwd=*** passwd=*** end");
+  CHECK(without_secrets(VIR_ERR_INTERNAL_ERROR, "passwd='never closed") == "passwd=***");
+  CHECK(without_secrets(VIR_ERR_INTERNAL_ERROR, "passwd=") == "passwd=***");
+}

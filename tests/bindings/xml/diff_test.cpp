@@ -85,3 +85,13 @@ TEST_CASE("very long lists are compared within a bound") {
   }
   CHECK(differences(one + "</a>", two + "</a>") == "~ /a/b[4001]/c: 4000 -> 4001\n");
 }
+
+TEST_CASE("a password is compared and not shown") {
+  CHECK(differences("<d><g passwd='one'/></d>", "<d><g passwd='two'/></d>") == "~ /d/g/@passwd: *** -> ***\n");
+  CHECK(differences("<d><g/></d>", "<d><g passwd='two'/></d>") == "+ /d/g/@passwd: ***\n");
+  CHECK(differences("<d/>", "<d><x><g passwd='two'/></x></d>") ==
+        "+ /d/x\n+     <x>\n+       <g passwd=\"***\" />\n+     </x>\n");
+  auto document = Document::parse("<d><g passwd='two'/></d>");
+  diff(document->root(), Document::parse("<e/>")->root());
+  CHECK(document->root().child("g").attribute("passwd").value() == std::string("two"));
+}
