@@ -1,5 +1,5 @@
--- Shows bulk statistics on libvirt's test driver: which domains, which groups, and names as libvirt has them. Figures of
--- a real guest are shown in the lab (tests/lab/suites/virt.lua).
+-- Shows bulk statistics on libvirt's test driver: which domains, which groups, and names as libvirt has them. Figures
+-- of a real guest are shown in the lab (tests/lab/suites/virt.lua).
 local test = require "test"
 local with_node = test.load(..., "node").with_node
 
