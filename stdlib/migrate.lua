@@ -2,7 +2,7 @@
 --
 -- migrate.open(ctx, p) gives a move: both hosts, the domain, its disks. The other functions take that move.
 -- Parts: migrate/storage.lua (disks), channel.lua (how bytes travel), job.lua (the move itself), after.lua (what
--- follows it). Tested by tests/stdlib/migrate_test.lua and tests/lab/live_migrate_test.
+-- follows it). Tested by tests/stdlib/migrate_test.lua and tests/lab/suites/live_migrate.
 local async = require "async"
 local core = require "drover.core"
 local errors = require "errors"

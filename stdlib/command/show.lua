@@ -1,4 +1,5 @@
 -- drover show PLAYBOOK (and run PLAYBOOK --help): purpose, parameters, examples. Touches no host.
+-- Tested by tests/transcripts/playbooks.in.
 local params = require "params"
 local playbook = require "playbook"
 

@@ -20,6 +20,12 @@ end)
 
 test.case("names are in order, so that equal tables give equal text; an indent gives lines", function()
   test.equal(json.encode { b = 1, a = { d = 1, c = 2 } }, '{"a":{"c":2,"d":1},"b":1}')
+  local many, names = {}, {}
+  for index = 10, 40 do
+    many["n" .. index] = 1
+    names[#names + 1] = ('"n%d":1'):format(index)
+  end
+  test.equal(json.encode(many), "{" .. table.concat(names, ",") .. "}")
   test.equal(json.encode({ a = { 1 } }, 2), '{\n  "a": [\n    1\n  ]\n}')
 end)
 
