@@ -5,6 +5,7 @@ local context = require "context"
 local core = require "drover.core"
 local entries = require "entries"
 local errors = require "errors"
+local history = require "history"
 local json = require "json"
 local lease = require "lease"
 local playbook = require "playbook"
@@ -28,7 +29,7 @@ local function finish(store, dead, screen, options)
       if errors.is(problem, "NO_KIND") and load_problem then problem.cause = load_problem end
       screen:warning("not taken back: " .. entry.label .. ": " .. errors.message(problem), rawget(problem, "hint"))
     elseif outcome ~= "absent" then
-      screen:note(tostring(outcome) .. ": " .. entry.label)
+      screen:note(entry.label .. ": " .. history.ended(outcome))
     end
     store:add_event(dead.id, "ended", json.encode { kind = entry.kind, label = entry.label, outcome = outcome,
       error = problem and errors.message(problem) or nil })

@@ -134,7 +134,7 @@ test.case("while planning nothing is granted, kept or undone, and connections ar
   end, { plan = require("plan").new(), store = false })
 end)
 
-test.case("a host is connected once, by whichever task asks first, and closed with what was used, last first", function()
+test.case("a host is connected once, by whichever task asks first; what was used is closed last first", function()
   local made, closed = {}, {}
   with_context(function(ctx)
     ctx:parallel({ "kvm1", "kvm1", "kvm2" }, 3, function(name) test.equal(ctx:host(name).name, name) end)

@@ -1,5 +1,5 @@
--- Shows the stock kinds of leases and undo entries: those that make files in a /run of their own (inside/kinds.lua), the
--- others on fakes. domain-lock and created-volume have tests of their own; all of them are killed in tests/faults.
+-- Shows the stock kinds of leases and undo entries: those that make files in a /run of their own (inside/kinds.lua),
+-- the others on fakes. domain-lock and created-volume have tests of their own; all of them are killed in tests/faults.
 local test = require "test"
 local lease = require "lease"
 local fakes = test.load(..., "fakes")
@@ -61,7 +61,8 @@ test.case("authorized-key: what revoking needs is read before the intent, and th
       revoked[2].added_newline, revoked[2].mark }, { "/foreseen", true, "/granted", nil, true, "drover run=RUN" })
   end)
 
-local opening = { host = "kvm2", from = "10.0.0.1", ports = { first = 49152, last = 49153 }, timeout_s = 60, mark = "M" }
+local opening = { host = "kvm2", from = "10.0.0.1", ports = { first = 49152, last = 49153 }, timeout_s = 60,
+  mark = "M" }
 
 -- The kind on a firewall that answers probes so; gives it, its environment and what was called.
 local function with_firewall(probed)

@@ -23,6 +23,7 @@ TEST_CASE("a byte that moves from one field to the next changes it") {
   int64_t both = Checksum().add("ab").add("c").value();
   CHECK(both != Checksum().add("a").add("bc").value());
   CHECK(both != Checksum().add("abc").value());
+  CHECK(Checksum().add("a:").add("b").value() != Checksum().add("a").add(":b").value());
   CHECK(both != Checksum().add("ab").add("c").add("").value());
   CHECK(both == Checksum().add("ab").add("c").value());
 }

@@ -1,5 +1,5 @@
--- Run by tests/stdlib/kinds_test.lua in a mount namespace whose /run is its own tmpfs: the kinds that make files, granted
--- and taken back on this machine.
+-- Run by tests/stdlib/kinds_test.lua in a mount namespace whose /run is its own tmpfs: the kinds that make files,
+-- granted and taken back on this machine.
 local test = require "test"
 local lease = require "lease"
 
