@@ -20,6 +20,13 @@ function history.outcome(run)
   return known[1], known[2]
 end
 
+--- What a person does about a run that is not settled; nil when there is nothing to do.
+function history.next_step(run)
+  if run.kept then return "what it made was left as it is; take it back with: drover undo " .. run.id end
+  if run.state == "needs_operator" then return "once that is settled: drover recover " .. run.id end
+  if run.state == "running" and not run.alive then return "finish it with: drover recover " .. run.id end
+end
+
 --- JSON that a torn write may have spoilt: what is left of a history is shown all the same.
 function history.decoded(text)
   local ok, value = core.pcall(json.decode, text)

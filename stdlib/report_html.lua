@@ -155,6 +155,8 @@ local function facts(run, problem, summary)
     rows[#rows + 1] = { "error", '<span class="bad">' .. escape(place .. (problem.message or "?")) .. "</span>"
       .. (problem.hint and "<br/>" .. escape(problem.hint) or "") }
   end
+  local next_step = history.next_step(run)
+  if next_step then rows[#rows + 1] = { "what now", escape(next_step) } end
   for _, row in ipairs(summary) do
     if type(row) == "table" then rows[#rows + 1] = { row[1], escape(row[2]) } end
   end
@@ -188,7 +190,7 @@ function report_html.page(run, entries, events, parameters, problem)
     end))
   end
   local entry_rows = history.entries(run, entries, events)
-  add_entries(parts, entry_rows, "lease", "Granted, and taken back at the end")
+  add_entries(parts, entry_rows, "lease", "Granted for the time of the run")
   add_entries(parts, entry_rows, "undo", "To undo if the run fails")
   if next(parameters) then parts[#parts + 1] = section("Parameters", parameter_list(parameters)) end
   local outcome, class = history.outcome(run)

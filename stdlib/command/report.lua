@@ -62,17 +62,18 @@ end
 local function show(one, entries, events)
   local about = history.about(history.decoded(one.parameters))
   print(("run %s: %s%s"):format(one.id, one.playbook, about ~= "" and ", " .. about or ""))
-  print(("  %s%s, began %s"):format((history.outcome(one)),
-    one.ended_ms > 0 and " after " .. units.format_duration(one.ended_ms - one.started_ms) or "",
-    clock(one.started_ms)))
+  print(("  %s, began %s%s"):format((history.outcome(one)), clock(one.started_ms),
+    one.ended_ms > 0 and ", took " .. units.format_duration(one.ended_ms - one.started_ms) or ""))
   if one.error ~= "" then
     local problem = history.decoded(one.error)
     print("  " .. (type(problem.host) == "string" and problem.host .. ": " or "") .. field(problem.message))
     if type(problem.hint) == "string" then print("    " .. problem.hint) end
   end
+  local next_step = history.next_step(one)
+  if next_step then print("  " .. next_step) end
   print_steps(events)
   local rows = history.entries(one, entries, events)
-  print_entries(rows, "lease", "Granted, and taken back at the end:")
+  print_entries(rows, "lease", "Granted for the time of the run:")
   print_entries(rows, "undo", "To undo if the run fails:")
 end
 

@@ -14,6 +14,15 @@ test.case("each way to end has a word, and a run that is not over is at work or 
   test.equal(table.pack(history.outcome { state = "a later version's" }), { "a later version's", "warn", n = 2 })
 end)
 
+test.case("what is not settled says what to do about it", function()
+  test.equal({ history.next_step { id = "R", state = "needs_operator" },
+    history.next_step { id = "R", state = "running", alive = false } },
+    { "once that is settled: drover recover R", "finish it with: drover recover R" })
+  test.matches(history.next_step { id = "R", state = "failed", kept = true }, "drover undo R$")
+  for _, state in ipairs { "done", "failed", "recovered" } do test.is_nil(history.next_step { state = state }) end
+  test.is_nil(history.next_step { state = "running", alive = true })
+end)
+
 test.case("what a run was about comes from its parameters, as far as they tell", function()
   for _, row in ipairs {
     { { domain = "web1", from = "kvm1", to = "kvm2", port = 5 }, "web1 kvm1 -> kvm2" },

@@ -55,7 +55,7 @@ local function titles(document) return texts(document, "//section/h2") end
 
 test.case("a move: its outcome, steps, curve, warnings, leases, undo entries, parameters", function()
   local page = tree(report_html.page(a_move()))
-  test.equal(titles(page), { "Run", "Steps", "The move", "Warnings", "Granted, and taken back at the end",
+  test.equal(titles(page), { "Run", "Steps", "The move", "Warnings", "Granted for the time of the run",
     "To undo if the run fails", "Parameters" })
   test.equal({ page:value "//h1/span", page:value "//head/title" }, { "done", "live-migrate: web1 kvm1 -> kvm2, done" })
   test.equal(texts(page, "//div[@class='steps']/span[position() mod 4 = 2]"),

@@ -57,13 +57,13 @@ test.case("a run that ended well: undo entries were not needed, leases are taken
   local result = call("report")
   test.equal({ result.exit_code, plain(result.output) }, { 0, [[
 run RUN: toy, web1 kvm2
-  done after N ms, began DATE UTC
+  done, began DATE UTC, took N ms
 
   warning  mind the gap
   ok  make it                                            N ms
       sent: 107 MiB
 
-Granted, and taken back at the end:
+Granted for the time of the run:
   taken back  make the key on kvm2
 
 To undo if the run fails:
@@ -76,7 +76,7 @@ test.case("a run that failed: its error with host and hint, and what each undo d
   local call <close> = world "badly"
   test.equal(plain(call("report").output), [[
 run RUN: toy, web1 kvm2
-  failed after N ms, began DATE UTC
+  failed, began DATE UTC, took N ms
   kvm1: it broke
     try again
 
@@ -84,7 +84,7 @@ run RUN: toy, web1 kvm2
   ok  make it                                            N ms
   no  break it                                           N ms
 
-Granted, and taken back at the end:
+Granted for the time of the run:
   taken back  make the key on kvm2
 
 To undo if the run fails:
@@ -96,7 +96,8 @@ end)
 test.case("what could not be taken back is named, with its error", function()
   local call <close> = world "stuck"
   local output = plain(call("report").output)
-  test.matches(output, "\n  needs an operator after N ms")
+  test.matches(output, "\n  needs an operator, began")
+  test.matches(output, "\n  once that is settled: drover recover RUN\n")
   test.matches(output, "\n  NOT taken back  make the key on kvm2: the device is busy\n")
 end)
 
