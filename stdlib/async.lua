@@ -112,4 +112,22 @@ function async.shield(body, ...)
   return table.unpack(results, 2, results.n)
 end
 
+--- Runs body(), and then ending(ok, problem) with interrupts held back, however body ended and wherever an interrupt
+-- falls. Gives what ending gives.
+function async.finally(body, ending)
+  local begun = false
+  local function end_it(ok, problem)
+    begun = true
+    return ending(ok, problem)
+  end
+  local results = table.pack(core.pcall(function()
+    local ok, problem = core.xpcall(body, core.complete_error)
+    return async.shield(end_it, ok, problem)
+  end))
+  -- An interrupt between the two lines above.
+  if not results[1] and not begun then return async.shield(end_it, false, results[2]) end
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
 return async

@@ -135,7 +135,14 @@ end
 function context:undo(kind_name, arguments)
   local kind = lease.find(kind_name)
   if self.planning then return end
-  return entries.add_undo(self.store, self, kind, arguments)
+  return entries.add(self.store, self, kind, arguments)
+end
+
+--- Registers what must not be forgotten once the work stands, should the run end before its own steps did it. Call it
+-- before the work, and so before commit().
+function context:follow_up(kind_name, arguments)
+  local kind = lease.find(kind_name)
+  if not self.planning then entries.add(self.store, self, kind, arguments) end
 end
 
 --- Writes down what the act of an undo entry made, so that the undo can tell it from the work of others. sequence is
@@ -145,8 +152,8 @@ function context:made(sequence, made)
   entries.note_made(self.store, self, sequence, made)
 end
 
---- From here on the run's work stands: the undo entries so far become void, all at once and durably; leases are still
--- taken back. An undo that is registered later is run again on failure.
+--- From here on the run's work stands: the undo entries so far become void and the follow-ups due, all at once and
+-- durably; leases are still taken back. An undo that is registered later is run again on failure.
 function context:commit()
   if self.planning then return end
   entries.commit(self.store, self)
@@ -159,13 +166,14 @@ function context:about(object)
   if not holder then return end
   local other = self.store:find_run(holder)
   local hint = "finish it first: drover recover " .. holder
-  if other and other.alive then
+  local at_work = other and other.alive and not other.own  -- "own": a dead run that this process looked after
+  if at_work then
     hint = "wait for it, or stop it"
   elseif other and other.kept then
     hint = "take it back first: drover undo " .. holder
   end
   errors.raise { code = "DOMAIN_BUSY", where = false, hint = hint,
-    message = ("run %s of this domain is %s"):format(holder, other and other.alive and "at work" or "not finished") }
+    message = ("run %s of this domain is %s"):format(holder, at_work and "at work" or "not finished") }
 end
 
 --- Keeps plain data in the run's journal, where 'drover report --json' shows it.
@@ -180,9 +188,17 @@ end
 --- Adds a row to the closing summary.
 function context:report(name, text) self.rows[#self.rows + 1] = { name, text } end
 
---- Shows and keeps the progress of a move.
+-- Enough points for a curve: a move of a minute is kept at every look, one of a day at every few minutes.
+local points_per_move = 300
+
+--- Shows the progress of a move, and keeps points of it.
 function context:progress(label, fields)
   self.screen:progress(label, fields)
+  local now_ms = async.monotonic_ms()
+  self.progress_began_ms = self.progress_began_ms or now_ms
+  local between_ms = (now_ms - self.progress_began_ms) // points_per_move
+  if self.progress_kept_ms and now_ms - self.progress_kept_ms < between_ms then return end
+  self.progress_kept_ms = now_ms
   record(self, "progress", fields)
 end
 

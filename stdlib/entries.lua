@@ -65,9 +65,9 @@ function entries.grant(store, env, kind, arguments, secret)
   return result, entry.sequence
 end
 
---- Writes an undo entry.
-function entries.add_undo(store, env, kind, arguments)
-  return write_intent(store, env, { type = "undo", kind = kind.name, label = lease.label(kind, arguments),
+--- Writes an undo entry, or a follow-up: kind.type says which.
+function entries.add(store, env, kind, arguments)
+  return write_intent(store, env, { type = kind.type, kind = kind.name, label = lease.label(kind, arguments),
     arguments = json.encode(arguments) }).sequence
 end
 
@@ -82,14 +82,23 @@ function entries.note_made(store, env, sequence, made)
   entries.boundary("after done", label)
 end
 
---- Ends all undo entries at once: the work stands.
+-- What a commit makes of entries in memory, as the journal does with its own.
+local function commit_in_memory(list)
+  for _, entry in ipairs(list) do
+    if entry.type == "undo" then
+      entry.state = "ended"
+    elseif entry.type == "follow_up" and entry.state ~= "ended" then
+      entry.state = "due"
+    end
+  end
+end
+
+--- The work stands: ends all undo entries, and makes the follow-ups due, at once.
 function entries.commit(store, env)
   entries.boundary "before commit"
   store:commit_run(env.run_id)
   entries.boundary "after commit"
-  for _, entry in ipairs(env.written or {}) do
-    if entry.type == "undo" then entry.state = "ended" end
-  end
+  commit_in_memory(env.written or {})
 end
 
 local function end_lease(kind, arguments, env, result)
@@ -105,15 +114,16 @@ local function end_lease(kind, arguments, env, result)
   return "revoked"
 end
 
---- Ends one entry: revokes a lease, runs an undo. Gives what happened, and for an undo lease.stands or nothing. Raises
--- what failed. The journal is not written.
+--- Ends one entry: revokes a lease, runs an undo, does a follow-up. Gives what happened, and for an undo lease.stands
+-- or nothing. Raises what failed. The journal is not written.
 function entries.finish(env, entry)
   local kind = lease.find(entry.kind)
   local arguments = json.decode(entry.arguments)
   local result = entry.result ~= "" and json.decode(entry.result) or nil
   entries.boundary("before end", entry.label)
   return async.timeout(kind.longest_end or longest_end, function()
-    if kind.type ~= "undo" then return end_lease(kind, arguments, env, result) end
+    if kind.type == "lease" then return end_lease(kind, arguments, env, result) end
+    if kind.type == "follow_up" then return kind.follow_up(arguments, env) or "done" end
     local outcome, stands = kind.undo(arguments, env, result)
     return outcome or "undone", stands
   end, entry.label)
@@ -155,20 +165,47 @@ function entries.release(store, env, kind_name)
   end
 end
 
+--- What ending an entry came to, as a sentence for people: what an undo or a follow-up says of itself; nil when there
+-- was nothing to do.
+function entries.sentence(entry, outcome)
+  if outcome == nil or outcome == "absent" then return nil end
+  if entry.type == "lease" then return "taken back: " .. entry.label end
+  if outcome == "undone" or outcome == "done" then return outcome .. ": " .. entry.label end
+  return outcome
+end
+
 -- Whether what came before this entry may be undone only once this entry is.
 local function guards(entry)
   local found, kind = core.pcall(lease.find, entry.kind)
   return found and kind.guards_earlier_undo
 end
 
---- Ends the entries of a run that are still open, newest first: leases always, undo entries when `undoing`.
+-- What is to be done with an open entry: "end" it, "leave" it for later, or "void" it. state: undoing, guarded.
+local function what_to_do(entry, state)
+  if entry.type == "lease" then return "end" end
+  if not state.undoing then return "void" end
+  if entry.type == "follow_up" then
+    -- "failed": it was due, and an earlier try did not do it.
+    if entry.state == "due" or entry.state == "failed" then return "end" end
+    return state.guarded and "leave" or "void"
+  end
+  return state.guarded and "leave" or "end"
+end
+
+--- Ends the entries of a run that are still open, newest first: leases always; undo entries, and follow-ups of work
+-- that stands, when `undoing`. An undo that finds that the work stands commits the run: the earlier undo entries are
+-- void, the follow-ups due.
 -- An error of one never stops the rest, but for two: one that says keep_rest, for what is left is still needed then (a
 -- job that runs), and one of a kind that guards the earlier undo entries, which stay open then.
 -- on_end(entry, outcome, problem) after each. Gives the list of what could not be ended, and the list of what went
 -- wrong besides (marks that could not be written).
 function entries.finish_all(store, env, undoing, on_end)
   local problems, notes = {}, {}
-  local guarded = false
+  local state = { undoing = undoing, guarded = false }
+  local function noted(f, ...)
+    local ok, problem = core.pcall(f, ...)
+    if not ok then notes[#notes + 1] = errors.wrap(problem) end
+  end
   local readable, all = core.pcall(store.entries, store, env.run_id)
   if not readable then
     if not env.written then error(all, 0) end
@@ -177,22 +214,24 @@ function entries.finish_all(store, env, undoing, on_end)
   end
   for index = #all, 1, -1 do
     local entry = all[index]
-    if entry.state ~= "ended" and entry.type == "undo" and undoing and guarded then
-      local told, other = core.pcall(on_end, entry, "left until that is settled", nil)
-      if not told then notes[#notes + 1] = errors.wrap(other) end
-    elseif entry.state ~= "ended" and (entry.type == "lease" or undoing) then
+    local what = entry.state ~= "ended" and what_to_do(entry, state)
+    if what == "leave" then
+      noted(on_end, entry, "left until that is settled", nil)
+    elseif what == "void" then
+      mark(store, env, entry, "ended", nil, notes)
+    elseif what == "end" then
       local ok, outcome, stands = core.pcall(entries.finish, env, entry)
       local problem = not ok and errors.wrap(outcome) or nil
+      if stands == lease.stands then
+        noted(entries.commit, store, env)
+        commit_in_memory(all)
+      end
       entries.boundary("after end", entry.label)
       mark(store, env, entry, ok and "ended" or "failed", problem and errors.message(problem), notes)
       problems[#problems + 1] = problem
-      local told, other = core.pcall(on_end, entry, ok and outcome or nil, problem)
-      if not told then notes[#notes + 1] = errors.wrap(other) end
-      if stands == lease.stands then undoing = false end
-      guarded = guarded or problem and guards(entry) or false
+      noted(on_end, entry, ok and outcome or nil, problem)
+      state.guarded = state.guarded or problem and guards(entry) or false
       if problem and rawget(problem, "keep_rest") then return problems, notes end
-    elseif entry.state ~= "ended" then
-      mark(store, env, entry, "ended", nil, notes)  -- an undo that is void: nothing is to be undone
     end
   end
   return problems, notes

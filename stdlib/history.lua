@@ -50,56 +50,74 @@ function history.about(parameters)
   return table.concat(parts, " ")
 end
 
-local ends = { revoked = "taken back", absent = "gone already", undone = "undone" }
+-- What an entry's end is called, for those that say no more than a word; all else is a sentence of the kind's own.
+local ends = {
+  lease = { revoked = "taken back", absent = "gone already" },
+  undo = { undone = "undone", absent = "nothing to undo" },
+  follow_up = { done = "done", absent = "nothing to do" },
+}
 
---- What became of an entry when it was ended, for a line that begins with its label.
-function history.ended(outcome) return ends[outcome] or tostring(outcome) end
-
--- What became of an entry that nobody ended with an event.
-local function without_event(run, entry)
-  local over = not (run.state == "running" and run.alive)
-  if entry.type == "undo" then
-    if entry.state == "ended" then return "not needed", "good" end
-    if entry.state == "failed" then return "NOT undone", "bad" end
-    return over and "OPEN" or "if it fails", over and "bad" or "soft"
-  end
-  if entry.state == "failed" then return "NOT taken back", "bad" end
-  if entry.state == "ended" then
-    -- It was there already when it was to be made, or was taken back before the end.
-    return entry.result == "" and "not made" or "taken back", "good"
-  end
-  if not over then return entry.state == "intent" and "being made" or "in use", "soft" end
-  return entry.state == "intent" and "OUT, perhaps" or "OUT", "bad"
+-- What became of an entry: a word, a text for the line after it, and a class.
+local function with_outcome(entry, outcome)
+  local short = ends[entry.type] and ends[entry.type][outcome]
+  if short then return short, entry.label, "good" end
+  if outcome:find("^kept") then return "kept", outcome, "warn" end
+  if outcome:find("^not done: ") then return "NOT done", outcome:sub(11), "bad" end
+  return "done", outcome, "good"
 end
 
---- What became of each entry of a run: a list of { entry =, word =, class = } in the order of the entries. The events
--- have their data decoded.
+-- The words for what nobody ended with an event: when it is at work, open after the end, failed, and ended.
+local words = {
+  lease = { work = "in use", open = "OUT", failed = "NOT taken back", ended = "taken back" },
+  undo = { work = "if it fails", open = "OPEN", failed = "NOT undone", ended = "not needed" },
+  follow_up = { work = "if it is cut short", open = "OPEN", failed = "NOT done", ended = "not needed" },
+}
+
+local function without_outcome(run, entry)
+  local own = words[entry.type] or words.lease
+  if entry.state == "failed" then return own.failed, "bad" end
+  if entry.state == "ended" then
+    -- A lease that has nothing was there already when it was to be made.
+    return entry.type == "lease" and entry.result == "" and "not made" or own.ended, "good"
+  end
+  if run.state == "running" and run.alive then return own.work, "soft" end
+  return entry.type == "lease" and entry.state == "intent" and "OUT, perhaps" or own.open, "bad"
+end
+
+--- What became of each entry of a run: a list of { entry =, word =, text =, class = } in the order of the entries. The
+-- events have their data decoded.
 function history.entries(run, entries, events)
   local told = {}
   for _, event in ipairs(events) do
-    if event.type == "ended" then
+    local outcome = event.type == "ended" and event.data.outcome
+    if type(outcome) == "string" then
       local key = tostring(event.data.kind) .. "\0" .. tostring(event.data.label)
       told[key] = told[key] or {}
-      table.insert(told[key], event.data)
+      table.insert(told[key], outcome)
     end
   end
   local rows = {}
   -- Entries end last first; of two that look the same the last one has the first event.
   for index = #entries, 1, -1 do
     local entry = entries[index]
-    local key = entry.kind .. "\0" .. entry.label
-    local data = entry.state == "ended" and told[key] and table.remove(told[key], 1)
-    while data and data.outcome == nil do data = table.remove(told[key], 1) end  -- tries that failed before
-    local text, class
-    if data then
-      text, class = history.ended(data.outcome), tostring(data.outcome):find("^kept") and "warn" or "good"
-      if entry.type == "undo" and data.outcome == "absent" then text = "nothing to undo" end
+    local heard = told[entry.kind .. "\0" .. entry.label]
+    local outcome = entry.state == "ended" and heard and table.remove(heard, 1)
+    local row = { entry = entry, text = entry.label }
+    if outcome then
+      row.word, row.text, row.class = with_outcome(entry, outcome)
     else
-      text, class = without_event(run, entry)
+      row.word, row.class = without_outcome(run, entry)
     end
-    rows[index] = { entry = entry, word = text, class = class }
+    rows[index] = row
   end
   return rows
 end
+
+--- The types of entries in the order in which a report shows them, with the title of each.
+history.titles = {
+  { "lease", "Granted for the time of the run" },
+  { "undo", "To undo if the run fails" },
+  { "follow_up", "Not to be forgotten if the run is cut short" },
+}
 
 return history

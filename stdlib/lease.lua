@@ -12,11 +12,15 @@
 --   planned(arguments)             what grant would return, while planning (optional)
 --   named_by_run = true            says that the run's id is part of what is made: it cannot be anybody else's, and
 --                                  grant and revoke probe and verify in the same round trip (optional)
--- An undo entry's kind gives describe and undo(arguments, env, made); made is what context:made wrote down, if it came
--- to that. It must be harmless when its act never happened. It returns what it did, for people ("kept, WHY" when it
--- left something on purpose), and may return lease.stands as a second value: the run's work turned out to be done, and
--- the undo entries before this one are void. With guards_earlier_undo = true those stay open while this one fails.
--- Both may give longest_end, a duration: how long ending one may take (60s without it).
+-- An undo entry's kind gives describe and undo(arguments, env, made); made is what context:made wrote down, if it
+-- came to that. It must be harmless when its act never happened. It returns what it did, as a sentence for people
+-- ("kept ..." when it left something on purpose, "absent" when there was nothing), and may return lease.stands as a
+-- second value: the run's work turned out to be done, and the undo entries before this one are void. With
+-- guards_earlier_undo = true those stay open while this one fails.
+-- A follow-up's kind gives describe and follow_up(arguments, env): what must not be forgotten once the work stands. The
+-- playbook does it itself, after its commit; when the run fails, is interrupted or dies in between, whoever ends the
+-- run does it. So it must be harmless when it is done already. It returns a sentence, as an undo does.
+-- All may give longest_end, a duration: how long ending one may take (60s without it).
 -- env:host(name) is a connected host, env.run_id the run. Tested by tests/stdlib/lease_test.lua.
 local core = require "drover.core"
 local errors = require "errors"
@@ -28,13 +32,14 @@ lease.stands = "the work stands"
 
 local kinds = {}
 
-local needed = { lease = { "name", "describe", "grant", "probe", "revoke" }, undo = { "name", "describe", "undo" } }
+local needed = { lease = { "name", "describe", "grant", "probe", "revoke" }, undo = { "name", "describe", "undo" },
+  follow_up = { "name", "describe", "follow_up" } }
 
 local function register(type_name, definition)
   for _, field in ipairs(needed[type_name]) do
     if definition[field] == nil then
       errors.raise { code = "BAD_KIND",
-        message = ("%s kind '%s' has no %s"):format(type_name, tostring(definition.name), field) }
+        message = ("%s kind '%s' has no %s"):format(type_name:gsub("_", "-"), tostring(definition.name), field) }
     end
   end
   definition.type = type_name
@@ -47,6 +52,9 @@ function lease.kind(definition) return register("lease", definition) end
 
 --- Registers a kind of undo.
 function lease.undo_kind(definition) return register("undo", definition) end
+
+--- Registers a kind of follow-up.
+function lease.follow_up_kind(definition) return register("follow_up", definition) end
 
 --- The registered kind; stock ones are read from stdlib/kinds when first used. Raises NO_KIND.
 function lease.find(name)

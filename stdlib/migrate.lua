@@ -115,8 +115,11 @@ function migrate.go(move)
   local job = require "migrate.job"
   local ctx = move.ctx
   local had = not ctx.planning and reconcile.observe(move.destination, move.uuid).status or nil
-  ctx:undo("settle-domain", { source = move.source.name, destination = move.destination.name, uuid = move.uuid,
-    before = move.state.state, destination_had = had, autostart = move.autostart and move.p.autostart or nil })
+  local source, destination = move.source.name, move.destination.name
+  ctx:follow_up("after-move", { source = source, destination = destination, uuid = move.uuid,
+    autostart = move.autostart and move.p.autostart or nil, undefine_source = move.p.undefine_source or nil })
+  ctx:undo("settle-domain", { source = source, destination = destination, uuid = move.uuid, before = move.state.state,
+    destination_had = had })
   job.describe(move)
   if ctx.planning then return end
   local problem = job.run(move)

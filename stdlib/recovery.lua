@@ -5,7 +5,6 @@ local context = require "context"
 local core = require "drover.core"
 local entries = require "entries"
 local errors = require "errors"
-local history = require "history"
 local json = require "json"
 local lease = require "lease"
 local playbook = require "playbook"
@@ -24,25 +23,30 @@ end
 local function finish(store, dead, screen, options)
   local load_problem = register_kinds(dead)
   local ctx = context.new { run_id = dead.id, screen = screen, store = store, connect = options.connect }
+  ctx.wait, ctx.patience = options.wait, options.patience
   local problems = entries.finish_all(store, ctx, true, function(entry, outcome, problem)
     if problem then
       if errors.is(problem, "NO_KIND") and load_problem then problem.cause = load_problem end
       screen:warning("not taken back: " .. entry.label .. ": " .. errors.message(problem), rawget(problem, "hint"))
-    elseif outcome ~= "absent" then
-      screen:note(entry.label .. ": " .. history.ended(outcome))
+    else
+      local sentence = entries.sentence(entry, outcome)
+      if sentence then screen:note(sentence) end
     end
     store:add_event(dead.id, "ended", json.encode { kind = entry.kind, label = entry.label, outcome = outcome,
       error = problem and errors.message(problem) or nil })
   end)
   ctx:close()
   local first = problems[1]
+  -- Its move goes on without it: the run stays dead and open, for a recovery that waits.
+  if first and options.wait and rawget(first, "keep_rest") then return problems end
   store:end_run(dead.id, first and "needs_operator" or options.state or "recovered",
     first and json.encode { code = first.code, message = errors.message(first), hint = rawget(first, "hint") } or "")
   return problems
 end
 
 --- Ends every open entry of one run, and the run in the journal. Gives the problems, or nil when somebody alive is at
--- work on it, or when it was finished meanwhile. options: connect (for tests), state ("recovered" without it).
+-- work on it, or when it was finished meanwhile. options: connect (for tests), state ("recovered" without it), wait and
+-- patience (durations for a move that still runs and a host that does not answer; see reconcile.settle).
 -- Interrupts are held back: what is half undone is worse than what is not.
 function recovery.finish(store, dead, screen, options)
   if not store:adopt_run(dead.id) then return nil end
@@ -84,9 +88,11 @@ function recovery.finish_each(store, list, screen, options)
 end
 
 --- Called at the start of every run: finishes dead runs. Those that need an operator are named, not tried again: their
--- hosts may be the ones that do not answer. Says nothing when there is nothing to do.
+-- hosts may be the ones that do not answer. A move that goes on without its drover is not waited for: this run may be
+-- about another domain, and one about the same is refused later. Says nothing when there is nothing to do.
 function recovery.finish_dead_runs(screen, options)
-  local store <close> = require("journal").open(options and options.journal_path and { path = options.journal_path })
+  options = setmetatable({ wait = "0s", patience = "3s" }, { __index = options })
+  local store <close> = require("journal").open(options.journal_path and { path = options.journal_path })
   local dead = {}
   for _, one in ipairs(recovery.unfinished(store)) do
     if recovery.is_dead(one) then

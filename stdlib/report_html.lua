@@ -124,7 +124,7 @@ end
 local function entry_table(rows)
   return rows_of(rows, { "what", "kind", "state" }, function(row)
     local entry = row.entry
-    return ('<td>%s</td><td class="soft">%s</td><td class="%s">%s%s</td>'):format(escape(entry.label),
+    return ('<td>%s</td><td class="soft">%s</td><td class="%s">%s%s</td>'):format(escape(row.text),
       escape(entry.kind), row.class, escape(row.word), entry.error ~= "" and ": " .. escape(entry.error) or "")
   end)
 end
@@ -190,8 +190,7 @@ function report_html.page(run, entries, events, parameters, problem)
     end))
   end
   local entry_rows = history.entries(run, entries, events)
-  add_entries(parts, entry_rows, "lease", "Granted for the time of the run")
-  add_entries(parts, entry_rows, "undo", "To undo if the run fails")
+  for _, title in ipairs(history.titles) do add_entries(parts, entry_rows, title[1], title[2]) end
   if next(parameters) then parts[#parts + 1] = section("Parameters", parameter_list(parameters)) end
   local outcome, class = history.outcome(run)
   local about = history.about(parameters)

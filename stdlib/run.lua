@@ -54,7 +54,12 @@ local function take_back(ctx, undoing)
     local fields = { kind = entry.kind, label = entry.label, outcome = outcome,
       error = problem and errors.message(problem) or nil }
     ctx.screen:event("ended", fields)
-    if tostring(outcome):find("^kept") then ctx:warn(entry.label .. ": " .. outcome) end
+    local sentence = entry.type ~= "lease" and entries.sentence(entry, outcome)
+    if sentence and sentence:find("^kept") then
+      ctx:warn(sentence)
+    elseif sentence then
+      ctx.screen:note(sentence)
+    end
     if problem then ctx:warn("not taken back: " .. entry.label .. ": " .. errors.message(problem)) end
     ctx.store:add_event(ctx.run_id, "ended", json.encode(fields))
   end)
@@ -113,13 +118,11 @@ function run.execute(loaded, values, options)
     connect = options.connect }
   options.screen:event("run_began", { run = id, playbook = loaded.name })
   local started_ms = async.monotonic_ms()
-  local ok, problem = core.xpcall(function()
+  return async.finally(function()
     check(ctx, loaded, values)
     loaded.definition.run(ctx, values)
-  end, core.complete_error)
-  problem = not ok and problem or nil
-
-  return async.shield(function()
+  end, function(ok, problem)
+    problem = not ok and problem or nil
     local finished, ended_with = core.xpcall(finish, core.complete_error, ctx, problem, options)
     if not finished then
       -- The journal failed where nothing else helps. The first error stays the first.

@@ -23,6 +23,13 @@ int enter_blocking(lua_State* L) {
   return count;
 }
 
+int enter_changing(lua_State* L) {
+  int count = enter_blocking(L);
+  auto* handle = count == 1 ? test_object<OperationHandle>(L, -1) : nullptr;
+  if (handle != nullptr) handle->operation->set_changes();
+  return count;
+}
+
 void push_documentation_table(lua_State* L) {
   if (lua_getfield(L, LUA_REGISTRYINDEX, documentation_key) == LUA_TTABLE) return;
   lua_pop(L, 1);
@@ -40,8 +47,8 @@ void push_function(lua_State* L, const std::string& owner, const Function& funct
   std::string full_name = owner + "." + function.name;
   lua_pushcfunction(L, function.call);
   push(L, full_name);
-  lua_pushcclosure(L, function.blocking == Blocking::yes ? enter_blocking : enter, 2);
   bool changes = function.effect == Effect::changes;
+  lua_pushcclosure(L, function.blocking == Blocking::no ? enter : changes ? enter_changing : enter_blocking, 2);
   if (function.blocking == Blocking::yes || changes) {
     lua_getfield(L, LUA_REGISTRYINDEX, wrapper_key);
     if (lua_isfunction(L, -1)) {

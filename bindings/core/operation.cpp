@@ -1,6 +1,7 @@
 #include "bindings/core/operation.h"
 
 #include <chrono>
+#include <optional>
 
 #include "bindings/core/error_object.h"
 #include "bindings/core/module.h"
@@ -84,17 +85,27 @@ class WorkOperation : public Operation {
 
   void start(Runtime& runtime, std::function<Push(CancelToken&)> work) {
     auto self = std::static_pointer_cast<WorkOperation>(shared_from_this());
-    auto mailbox = runtime.loop().mailbox();
+    loop_ = &runtime.loop();
+    auto mailbox = loop_->mailbox();
     runtime.workers().submit([self, work = std::move(work), mailbox, token = token_]() mutable {
       std::function<void()> deliver;
       Stopwatch stopwatch(self->description());
       try {
         token->throw_if_cancelled(self->description());
-        deliver = [self, push = work(*token)]() { self->finish(push); };
+        deliver = [self, push = work(*token)]() {
+          self->stop_limit();
+          self->finish(push);
+        };
       } catch (const Error& error) {
-        deliver = [self, error]() { self->fail(error); };
+        deliver = [self, error]() {
+          self->stop_limit();
+          self->fail(error);
+        };
       } catch (const std::exception& error) {
-        deliver = [self, text = std::string(error.what())]() { self->fail(Error("drover", "INTERNAL", text)); };
+        deliver = [self, text = std::string(error.what())]() {
+          self->stop_limit();
+          self->fail(Error("drover", "INTERNAL", text));
+        };
       }
       work = nullptr;
       self.reset();
@@ -106,12 +117,31 @@ class WorkOperation : public Operation {
     if (ready()) return;
     auto self = shared_from_this();
     token_->cancel();
-    if (on_cancel_ == OnCancel::abandon) fail(cancelled_error(description()));
+    if (on_cancel_ == OnCancel::wait) return;
+    if (!changes()) {
+      fail(cancelled_error(description()));
+    } else if (limit_) {  // asked a second time
+      give_up();
+    } else {
+      limit_ = loop_->start_timer(longest_settling_ms, [this, self]() { give_up(); });
+    }
   }
 
  private:
+  void stop_limit() {
+    if (limit_) loop_->stop_timer(*limit_);
+    limit_.reset();
+  }
+
+  void give_up() {
+    stop_limit();
+    fail(cancelled_error(description() + " (no answer came; the host may still do it)"));
+  }
+
   std::shared_ptr<CancelToken> token_;
   OnCancel on_cancel_;
+  EventLoop* loop_ = nullptr;
+  std::optional<EventLoop::TimerId> limit_;  // runs while a cancelled change is waited for
 };
 
 class SleepOperation : public Operation {

@@ -39,10 +39,13 @@ class Operation : public std::enable_shared_from_this<Operation> {
 
   // The bound function that began it: the `op` of its errors.
   void set_origin(std::string function) { origin_ = std::move(function); }
+  // It changes something on a host: a cancel waits for its end for a while, so that the undo finds what it made.
+  void set_changes() { changes_ = true; }
 
  protected:
   void finish(Push result);
   void fail(Error error);
+  bool changes() const { return changes_; }
 
  private:
   void become_ready();
@@ -50,6 +53,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
   std::string description_;
   std::variant<std::monostate, Push, Error> state_;
   std::string origin_;
+  bool changes_ = false;
   std::vector<std::function<void()>> callbacks_;
 };
 
@@ -66,9 +70,14 @@ void push_operation(lua_State* L, std::shared_ptr<Operation> operation);
 
 // What becomes of the work when its operation is cancelled.
 enum class OnCancel {
-  abandon,  // the task goes on at once; a result that comes later is dropped (reads, and calls that cannot be stopped)
+  abandon,  // the task goes on at once, and a result that comes later is dropped; a call that changes something, and so
+            // must not land behind the back of the undo, is waited for first: up to longest_settling_ms, or a second
+            // cancel
   wait,     // the work watches the token, ends early, and its own result or error is delivered
 };
+
+// Longer than any change of libvirt takes on a host that is well; a daemon that hangs must not hold a person's Ctrl-C.
+constexpr uint64_t longest_settling_ms = 10000;
 
 // Runs work on a worker thread and pushes the operation. The work never sees the Lua state; what it returns runs on
 // the main thread. An Error that it throws is raised in the waiting task.

@@ -62,6 +62,7 @@ void push_run(lua_State* L, const Run& run) {
   core::set_field(L, "kept", run.kept == "1");
   core::set_field(L, "pid", run.owner.pid);
   core::set_field(L, "alive", run.state == "running" && is_alive(run.owner));
+  core::set_field(L, "own", run.state == "running" && run.owner == this_process());
   core::set_field(L, "here", run.owner.machine_id == this_process().machine_id);
   core::set_field(L, "started_ms", run.started_ms);
   core::set_field(L, "ended_ms", run.ended_ms);
@@ -210,7 +211,7 @@ int add_intent(lua_State* L) {
   std::string run = args.text(2, "run");
   Options options(L, 3, "Journal.add_intent");
   Entry entry;
-  entry.type = options.choice("type", {"lease", "undo"}).value_or("lease");
+  entry.type = options.choice("type", {"lease", "undo", "follow_up"}).value_or("lease");
   entry.kind = options.text("kind").value_or("");
   entry.label = options.text("label").value_or("");
   entry.arguments = options.text("arguments").value_or("{}");
@@ -339,7 +340,7 @@ core::Class journal_class() {
            waits},
           {"commit_run",
            commit_run,
-           "Ends all undo entries of a run at once, durably.",
+           "Ends all undo entries of a run and makes its follow-ups due, at once and durably.",
            {{"run", "string", "The id of a run."}},
            {},
            unusable,
@@ -369,7 +370,7 @@ core::Class journal_class() {
            add_intent,
            "Writes an entry before its effect, durably.",
            {{"run", "string", "The id of a run."},
-            {"entry", "table", "type (lease, undo), kind, label, arguments (JSON)."}},
+            {"entry", "table", "type (lease, undo, follow_up), kind, label, arguments (JSON)."}},
            {{"sequence", "integer", "The number that add_intent gave."}},
            unusable,
            waits},

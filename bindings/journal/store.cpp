@@ -15,6 +15,7 @@ namespace drover::journal {
 namespace {
 
 constexpr int schema_version = 1;
+constexpr int64_t runs_forgotten_at_once = 50;  // so that not every run looks for old ones
 constexpr int busy_timeout_ms = 10000;
 constexpr int least_page_bytes = 4096;  // SQLite's default page, and so the least size of a journal
 
@@ -118,7 +119,7 @@ class Store::Transaction {
   bool committed_ = false;
 };
 
-Store::Store(const std::string& path) : path_(path) {
+Store::Store(const std::string& path, int64_t kept_runs) : path_(path), kept_runs_(kept_runs) {
   std::filesystem::path folder = std::filesystem::path(path).parent_path();
   make_folder(folder);
   refuse_unsafe(folder.string());
@@ -217,10 +218,38 @@ void Store::begin_run(const Run& begun) {
   run.started_ms = now_ms();
   std::string sql = std::string("insert into runs (") + run_columns +
                     ", entry_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)";
-  Statement statement = prepare(sql.c_str());
-  for (const std::string* text : texts_of(run)) statement.bind(*text);
-  for (const int64_t* number : numbers_of(run)) statement.bind(*number);
-  statement.bind(checksum_of(run)).run();
+  Transaction transaction(*this);
+  {
+    Statement statement = prepare(sql.c_str());
+    for (const std::string* text : texts_of(run)) statement.bind(*text);
+    for (const int64_t* number : numbers_of(run)) statement.bind(*number);
+    statement.bind(checksum_of(run)).run();
+  }
+  forget_old_runs();
+  transaction.commit();
+}
+
+// Forgets the oldest runs beyond kept_runs_. One that has anything open, or that a person is needed for, stays.
+void Store::forget_old_runs() {
+  {
+    Statement count = prepare("select count(*) from runs");
+    if (!count.next() || count.number() <= kept_runs_ + runs_forgotten_at_once) return;
+  }
+  std::vector<std::string> old;
+  {
+    Statement finished = prepare(
+        "select id from runs where state not in ('running', 'needs_operator') and kept = '' and not exists "
+        "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended') "
+        "order by started_ms desc, id limit -1 offset ?");
+    finished.bind(kept_runs_);
+    while (finished.next()) old.push_back(finished.text());
+  }
+  for (const std::string& id : old) {
+    for (const char* sql :
+         {"delete from events where run = ?", "delete from entries where run = ?", "delete from runs where id = ?"}) {
+      prepare(sql).bind(id).run();
+    }
+  }
 }
 
 void Store::end_run(const std::string& id, const std::string& state, const std::string& error) {
@@ -400,8 +429,8 @@ void Store::commit_run(const std::string& run) {
   set_durable(true);
   Transaction transaction(*this);
   for (Entry& entry : load_entries(run)) {
-    if (entry.type != "undo" || entry.state == "ended") continue;
-    entry.state = "ended";
+    if (entry.state == "ended" || entry.type == "lease") continue;
+    entry.state = entry.type == "undo" ? "ended" : "due";
     save_entry(run, entry);
   }
   transaction.commit();

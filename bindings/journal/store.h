@@ -41,12 +41,12 @@ struct Run {
 
 struct Entry {
   int64_t sequence = 0;
-  std::string type;       // lease, undo
+  std::string type;       // lease, undo, follow_up
   std::string kind;       // the registered code that revokes or undoes it
   std::string label;      // for people
   std::string arguments;  // JSON, plain data
   std::string result;     // JSON of what the grant gave, or ""
-  std::string state;      // intent, done, ended, failed
+  std::string state;      // intent, done, due (a follow-up of a run that was committed), ended, failed
   std::string error;      // of the last try to end it
   int64_t created_ms = 0;
   int64_t updated_ms = 0;
@@ -61,7 +61,8 @@ struct Event {
 class Store {
  public:
   // Opens or makes the journal. Throws JOURNAL_UNUSABLE (full, read-only, corrupt, another version).
-  explicit Store(const std::string& path);
+  // kept_runs: how many finished runs are kept at least; older ones are forgotten when a run begins.
+  explicit Store(const std::string& path, int64_t kept_runs = 1000);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -83,7 +84,7 @@ class Store {
   int64_t add_intent(const std::string& run, const Entry& entry);  // durable; gives the sequence number
   void mark_entry(const std::string& run, int64_t sequence, const std::string& state, const std::string& result,
                   const std::string& error);
-  void commit_run(const std::string& run);  // ends all undo entries at once, durably
+  void commit_run(const std::string& run);  // ends all undo entries and makes follow-ups due, at once and durably
   std::vector<Entry> entries(const std::string& run);
 
   void add_event(const std::string& run, const std::string& type, const std::string& data);
@@ -95,12 +96,14 @@ class Store {
   void open();
   void execute(const char* sql);
   void set_durable(bool durable);
+  void forget_old_runs();
   Run load_run(const std::string& id);
   void save_run(const Run& run);
   std::vector<Entry> load_entries(const std::string& run);
   void save_entry(const std::string& run, const Entry& entry);
 
   std::string path_;
+  int64_t kept_runs_;
   sqlite3* database_ = nullptr;
   std::mutex mutex_;
   bool durable_ = true;

@@ -10,6 +10,7 @@
 
 #include "bindings/core/args.h"
 #include "bindings/core/operation.h"
+#include "host/base/output.h"
 #include "host/base/unique_fd.h"
 
 namespace drover::terminal {
@@ -36,14 +37,7 @@ int width(lua_State* L) {
 int write_now(lua_State* L) {
   std::string text = Args(L, "terminal.write").text(1, "text");
   std::fflush(stdout);  // what print wrote comes first
-  size_t written = 0;
-  while (written < text.size()) {
-    ssize_t count = ::write(STDOUT_FILENO, text.data() + written, text.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) break;
-    written += static_cast<size_t>(count);
-  }
-  core::push(L, written == text.size());
+  core::push(L, standard_output().write(text));
   return 1;
 }
 
@@ -102,7 +96,7 @@ const core::Module& module() {
           {"width", width, "Columns of the terminal; 100 when there is none.", {}, {{"columns", "integer", ""}}},
           {"write",
            write_now,
-           "Writes to standard output at once.",
+           "Writes to standard output at once, and waits for no reader: what is not taken at once is written later.",
            {{"text", "string", "Bytes, as they are."}},
            {{"written", "boolean", "False when the screen is gone."}},
            "BAD_ARGUMENT"},

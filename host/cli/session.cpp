@@ -13,6 +13,7 @@
 #include "bindings/journal/store.h"
 #include "bindings/json/json.h"
 #include "host/base/interrupts.h"
+#include "host/base/output.h"
 
 namespace drover {
 
@@ -46,6 +47,7 @@ bool reader_is_gone() {
 }  // namespace
 
 void leave(int code) {
+  standard_output().drain();
   std::fflush(nullptr);
   if (std::ferror(stdout) != 0 && !reader_is_gone()) {
     std::fputs("drover: not all of the output could be written; is the disk full?\n", stderr);
@@ -69,7 +71,8 @@ Session::Session(const GlobalOptions& options)
     }
     std::fputs("\nleft before everything was undone; 'drover recover' finishes it\n", stderr);
     print_what_is_open();
-    leave(exit_needs_operator);
+    std::fflush(stderr);
+    _exit(exit_needs_operator);
   };
 }
 

@@ -45,17 +45,17 @@ local function print_steps(events)
   end
 end
 
--- Leases and undo entries, each with what became of it, under a title of their own.
+-- The entries of a type, each with what became of it.
 local function print_entries(rows, type, title)
   local lines = {}
   for _, row in ipairs(rows) do
     if row.entry.type == type then
-      lines[#lines + 1] = { "  " .. row.word, row.entry.label
+      lines[#lines + 1] = { "  " .. row.word, row.text
         .. (row.entry.error ~= "" and ": " .. row.entry.error or "") }
     end
   end
   if #lines == 0 then return end
-  print("\n" .. title)
+  print("\n" .. title .. ":")
   for _, line in ipairs(layout.columns(lines)) do print(line) end
 end
 
@@ -73,8 +73,7 @@ local function show(one, entries, events)
   if next_step then print("  " .. next_step) end
   print_steps(events)
   local rows = history.entries(one, entries, events)
-  print_entries(rows, "lease", "Granted for the time of the run:")
-  print_entries(rows, "undo", "To undo if the run fails:")
+  for _, title in ipairs(history.titles) do print_entries(rows, title[1], title[2]) end
 end
 
 return function(request)

@@ -2,9 +2,12 @@
 --   when it cannot be proven that this run made it: the path was free before the intent, and either it is the very file
 --   that was written down after the making (inode and birth), or the run died in between and the file was born after
 --   the intent and holds no data yet: before it is written down, no move can have begun;
---   when a domain refers to it (on the other host the same path means other storage, or the same: see the next);
+--   when a domain refers to it (on the other host the same path means other storage, or the same: see the next).
+--   An inactive definition of the run's own domain does not count while the domain is active on the other host: a
+--   move away left it long ago, and nothing ran from this file;
 --   when it is the same storage as the source's, found by experiment.
--- Arguments: host, other_host, path, source_path, run, free_at_s (the host's clock when the path was free).
+-- Arguments: host, other_host, path, source_path, run, uuid (of the domain that it was made for, or nil), free_at_s
+-- (the host's clock when the path was free).
 -- Tested by tests/stdlib/created_volume_test.lua and tests/faults.
 local core = require "drover.core"
 local errors = require "errors"
@@ -29,13 +32,21 @@ local function same_storage(one, other, a)
   return seen.output:find("yes") ~= nil
 end
 
-local function refers_to(one_host, path)
+local function has_source(domain, inactive, path)
+  local text = errors.catch({ "NO_DOMAIN", "OPERATION_INVALID" }, domain.xml, domain, { inactive = inactive })
+  return text and xml.parse(text):find("//source[@file=$path or @dev=$path]", { path = path })
+end
+
+local function is_active_on(other, uuid)
+  local domain = uuid and other.virt:find_domain(uuid)
+  return domain and domain:is_active()
+end
+
+local function refers_to(one_host, other, a)
   for _, domain in ipairs(one_host.virt:domains {}) do
-    for _, inactive in ipairs { false, true } do
-      local text = errors.catch({ "NO_DOMAIN", "OPERATION_INVALID" }, domain.xml, domain, { inactive = inactive })
-      if text and xml.parse(text):find("//source[@file=$path or @dev=$path]", { path = path }) then
-        return domain:name()
-      end
+    local is_own = domain:uuid() == a.uuid and not domain:is_active() and is_active_on(other, a.uuid)
+    if not is_own and (has_source(domain, false, a.path) or has_source(domain, true, a.path)) then
+      return domain:name()
     end
   end
 end
@@ -76,16 +87,16 @@ return lease.undo_kind {
     local volume = one.virt:volume_of_path(a.path)
     if not now or not volume then return "absent" end
     local ours, why = is_ours(a, made, now)
-    if not ours then return "kept, " .. why end
-    local user = refers_to(one, a.path)
+    if not ours then return ("kept %s on %s: %s"):format(a.path, a.host, why) end
+    local user = refers_to(one, other, a)
     if user then
       -- Not for ever: who has the domain may not be settled yet. The entry stays open, and recovery looks again.
       errors.raise { code = "IN_USE", host = a.host, object = a.path, where = false,
         message = ("%s stays: the domain '%s' refers to it"):format(a.path, user),
         hint = "once the domain is settled: drover recover " .. a.run }
     end
-    if same_storage(one, other, a) then return "kept, it is the source's own storage" end
+    if same_storage(one, other, a) then return ("kept %s: it is the source's own storage"):format(a.path) end
     volume:delete()
-    return "deleted"
+    return ("deleted %s on %s"):format(a.path, a.host)
   end,
 }

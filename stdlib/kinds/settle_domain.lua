@@ -2,8 +2,7 @@
 -- Registered before a move; harmless when the move never began. When the domain turns out to have moved, the run's work
 -- stands: what was made for it at the destination (its disks) must stay. It must stay as well while it is not known who
 -- has the domain: the guest may have written there.
--- Arguments: source, destination, uuid, before, destination_had, autostart ("carry" or "off" when the domain starts at
--- its host's boot).
+-- Arguments: source, destination, uuid, before, destination_had.
 local errors = require "errors"
 local lease = require "lease"
 local reconcile = require "reconcile"
@@ -15,15 +14,11 @@ return lease.undo_kind {
   describe = function(a) return { host = a.source, text = "leave the domain on exactly one host" } end,
   undo = function(a, env)
     local settled = reconcile.settle(env:host(a.source), env:host(a.destination), a.uuid,
-      { before = a.before, destination_had = a.destination_had })
+      { before = a.before, destination_had = a.destination_had, wait = env.wait, patience = env.patience })
     if settled.outcome == "moved" then
-      -- A3: the source would start its old disks at its next boot.
-      if a.autostart then
-        require("migrate.after").pass_autostart(env:host(a.source), env:host(a.destination), a.uuid, a.autostart)
-      end
-      return (settled.shut_off and "it moved to " or "it runs on ") .. a.destination, lease.stands
+      return (settled.shut_off and "the domain moved to " or "the domain runs on ") .. a.destination, lease.stands
     end
-    if settled.outcome == "stayed" then return "it stayed on " .. a.source end
+    if settled.outcome == "stayed" then return "the domain stayed on " .. a.source end
     errors.raise { code = "NEEDS_OPERATOR", where = false, needs_operator = true, hint = settled.hint,
       -- A job that runs needs its key, its tunnel and its port: they stay until it is over.
       keep_rest = settled.action == "wait" or nil,

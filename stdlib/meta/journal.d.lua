@@ -48,7 +48,8 @@ function Journal:claim_object(run, object) end
 ---@param kept boolean Whether its entries stay for a person.
 function Journal:set_run_kept(run, kept) end
 
----Ends all undo entries of a run at once, durably. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
+---Ends all undo entries of a run and makes its follow-ups due, at once and durably. Waits; other tasks go on. Raises
+---JOURNAL_UNUSABLE.
 ---@param run string The id of a run.
 function Journal:commit_run(run) end
 
@@ -70,7 +71,7 @@ function Journal:find_run(run) end
 
 ---Writes an entry before its effect, durably. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
 ---@param run string The id of a run.
----@param entry table type (lease, undo), kind, label, arguments (JSON).
+---@param entry table type (lease, undo, follow_up), kind, label, arguments (JSON).
 ---@return integer sequence The number that add_intent gave.
 function Journal:add_intent(run, entry) end
 

@@ -14,7 +14,8 @@ function terminal.is_terminal(stream) end
 ---@return integer columns
 function terminal.width() end
 
----Writes to standard output at once. Raises BAD_ARGUMENT.
+---Writes to standard output at once, and waits for no reader: what is not taken at once is written later. Raises
+---BAD_ARGUMENT.
 ---@param text string Bytes, as they are.
 ---@return boolean written False when the screen is gone.
 function terminal.write(text) end

@@ -198,7 +198,7 @@ local function make_volume(move, disk)
   -- A file that somebody removed by hand still has its entry in the pool's list.
   if destination.virt:volume_of_path(disk.path) then pool:refresh() end
   local sequence = ctx:undo("created-volume", { host = destination.name, other_host = move.source.name,
-    path = disk.path, source_path = disk.path, run = move.run_id, free_at_s = free_at_s })
+    path = disk.path, source_path = disk.path, run = move.run_id, uuid = move.uuid, free_at_s = free_at_s })
   -- libvirt cannot stop making it: what appears after an interrupt would be nobody's.
   async.shield(pool.create_volume, pool, volume_xml(disk, capacity_bytes))
   ctx:made(sequence, lease.find("created-volume").identity(destination, disk.path))

@@ -87,7 +87,7 @@ judge_residue() {
   done
 }
 
-console() { tr -d '\r' <"${LAB:-/var/tmp/drover-lab}/hosts/$1/console/$guest.log" 2>/dev/null | sed -nE "s/^$2 ([0-9]+)\$/\1/p" | sort; }
+console() { tr -d '\r' <"$LAB/hosts/$1/console/$guest.log" 2>/dev/null | sed -nE "s/^$2 ([0-9]+)\$/\1/p" | sort; }
 
 # One writer: a number that both consoles show was counted twice, by two copies of the guest.
 judge_writers() {
@@ -110,7 +110,7 @@ guest_answers() {
 guest_file() { # HOST PATH: a file of the guest, by its web server
   # shellcheck disable=SC2016
   "$lab" on "$1" timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/80" && printf "GET %s HTTP/1.0\r\n\r\n" "$1" >&3 && cat <&3' \
-    "$(sed -n 's/^ip=//p' "${LAB:-/var/tmp/drover-lab}/guests/$guest")" "$2" | sed '1,/^\r*$/d'
+    "$(sed -n 's/^ip=//p' "$LAB/guests/$guest")" "$2" | sed '1,/^\r*$/d'
 }
 
 # No acknowledged write is lost, and the guest goes on: the records on its disk are 1, 2, 3 ... up to at least the last

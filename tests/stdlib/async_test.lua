@@ -108,3 +108,18 @@ test.case("no hook slows down code that nobody interrupts, in tasks and coroutin
   test.is_nil(coroutine.wrap(function() return debug.gethook() end)())
   test.is_nil(async.parallel({ 1 }, function() return debug.gethook() end)[1])
 end)
+
+test.case("finally ends what began, whatever came of it, and gives or raises what the ending does", function()
+  local seen = {}
+  test.equal(async.finally(function() return 1 end, function(ok, problem)
+    seen[1] = { ok, problem }
+    return "ended"
+  end), "ended")
+  local problem = test.raises("X", async.finally, function() errors.raise { code = "X", message = "x" } end,
+    function(ok, why)
+      seen[2] = ok
+      error(why, 0)
+    end)
+  test.equal({ seen, problem.message }, { { { true, 1 }, false }, "x" })
+  test.raises("Y", async.finally, function() end, function() errors.raise { code = "Y", message = "y" } end)
+end)

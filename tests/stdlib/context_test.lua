@@ -102,7 +102,13 @@ test.case("A13: a run is about a domain that no unfinished run is about", functi
     store:begin_run { id = "SECOND", playbook = "toy", parameters = "{}" }
     local second = context.new { run_id = "SECOND", screen = fakes.screen(), store = store }
     local problem = test.raises("DOMAIN_BUSY", second.about, second, "uuid")
+    test.equal(problem.message, "run RUN of this domain is not finished")
+    local elsewhere = setmetatable({ find_run = function() return { alive = true } end,
+      claim_object = function(_, ...) return store:claim_object(...) end }, { __index = store })
+    second.store = elsewhere
+    problem = test.raises("DOMAIN_BUSY", second.about, second, "uuid")
     test.equal({ problem.message, problem.hint }, { "run RUN of this domain is at work", "wait for it, or stop it" })
+    second.store = store
     store:add_intent("RUN", { type = "lease", kind = "context-toy", label = "left" })
     store:end_run("RUN", "needs_operator")
     problem = test.raises("DOMAIN_BUSY", second.about, second, "uuid")

@@ -6,7 +6,8 @@ local native = require "native.host"
 
 local kind = lease.find "created-volume"
 
--- A host of this machine's files; its libvirt has every file as a volume, and the domains of a list of XML texts.
+-- A host of this machine's files; its libvirt has every file as a volume, and the domains of a list:
+-- { xml =, uuid =, active = }.
 local function host_with(name, domains)
   local one = host.wrap(native.local_machine(), { name = name })
   local virt = { close = function() end }
@@ -16,10 +17,17 @@ local function host_with(name, domains)
   end
   function virt.domains()
     local list = {}
-    for index, text in ipairs(domains or {}) do
-      list[index] = { name = function() return "web" .. index end, xml = function() return text end }
+    for index, one_domain in ipairs(domains or {}) do
+      list[index] = { name = function() return "web" .. index end, xml = function() return one_domain.xml end,
+        uuid = function() return one_domain.uuid end,
+        is_active = function() return one_domain.active end }
     end
     return list
+  end
+  function virt.find_domain(_, uuid)
+    for _, domain in ipairs(virt.domains()) do
+      if domain:uuid() == uuid then return domain end
+    end
   end
   rawset(one, "virt", virt)
   return one
@@ -31,7 +39,8 @@ local function world(domains)
   native.local_machine():make_directory(folder.path .. "/source")
   native.local_machine():make_directory(folder.path .. "/destination")
   local hosts = { b = host_with("b", domains), a = host_with("a") }
-  local w = { env = { host = function(_, name) return hosts[name] end }, b = hosts.b, folder = folder.path }
+  local w = { env = { host = function(_, name) return hosts[name] end }, a = hosts.a, b = hosts.b,
+    folder = folder.path }
   w.arguments = { host = "b", other_host = "a", path = folder.path .. "/destination/web.raw",
     source_path = folder.path .. "/source/web.raw", run = "r", free_at_s = os.time() }
   fakes.write(w.arguments.source_path, "the source's disk, which is longer")
@@ -46,7 +55,7 @@ test.case("the volume that this run made is deleted, with the data in it", funct
   fakes.write(w.arguments.path, "")
   local made = w.identity()
   fakes.write(w.arguments.path, ("x"):rep(2000000))
-  test.equal({ w.undo(made), w.text() }, { "deleted", nil })
+  test.equal({ w.undo(made), w.text() }, { "deleted " .. w.arguments.path .. " on b", nil })
   test.equal(w.undo(made), "absent")
 end)
 
@@ -56,20 +65,20 @@ test.case("condition 1: another file of that name is kept, though it is empty", 
   local made = w.identity()
   fakes.write(w.arguments.path .. ".other", "")
   os.rename(w.arguments.path .. ".other", w.arguments.path)
-  test.matches(w.undo(made), "^kept, it is not the file that this run made")
+  test.matches(w.undo(made), "^kept .+ on b: it is not the file that this run made")
   test.equal(w.text(), "")
 end)
 
 test.case("condition 1: died before it was written down, and the file is empty and new: it is this run's", function()
   local w <close> = world()
   fakes.write(w.arguments.path, "")
-  test.equal({ w.undo(nil), w.text() }, { "deleted", nil })
+  test.equal({ w.undo(nil), w.text() }, { "deleted " .. w.arguments.path .. " on b", nil })
 end)
 
 test.case("condition 1: died before it was written down, and the file has data: it may be somebody else's", function()
   local w <close> = world()
   fakes.write(w.arguments.path, ("x"):rep(2000000))
-  test.matches(w.undo(nil), "^kept, it appeared when")
+  test.matches(w.undo(nil), "^kept .+ on b: it appeared when")
   test.equal(#w.text(), 2000000)
 end)
 
@@ -77,19 +86,40 @@ test.case("condition 1: died before it was written down, and the file is older t
   local w <close> = world()
   fakes.write(w.arguments.path, "")
   w.arguments.free_at_s = os.time() + 60
-  test.matches(w.undo(nil), "^kept, ")
+  test.matches(w.undo(nil), "^kept ")
   test.equal(w.text(), "")
 end)
+
+local function with_disk(path)
+  return ("<domain><devices><disk><source file='%s'/></disk></devices></domain>"):format(path)
+end
 
 test.case("condition 2: a volume that a domain refers to is kept, and the entry stays open", function()
   local w <close> = world()
   fakes.write(w.arguments.path, "")
   local made = w.identity()
-  w.b.virt.domains = host_with("b", { ("<domain><devices><disk><source file='%s'/></disk></devices></domain>")
-    :format(w.arguments.path) }).virt.domains
+  w.b.virt.domains = host_with("b", { { xml = with_disk(w.arguments.path), uuid = "other" } }).virt.domains
   local problem = test.raises("IN_USE", w.undo, made)
   test.matches(problem.message, "domain 'web1' refers to it")
   test.equal(w.text(), "")
+end)
+
+test.case("condition 2: a definition of the run's own domain counts unless it is active on the source", function()
+  for _, active_at_source in ipairs { true, false } do
+    local w <close> = world()
+    fakes.write(w.arguments.path, "")
+    local made = w.identity()
+    w.arguments.uuid = "own"
+    local older = { xml = with_disk(w.arguments.path), uuid = "own", active = false }
+    w.b.virt.domains = host_with("b", { older }).virt.domains
+    w.a.virt.find_domain = host_with("a", { { xml = "<domain/>", uuid = "own", active = active_at_source } })
+      .virt.find_domain
+    if active_at_source then
+      test.matches(w.undo(made), "^deleted")
+    else
+      test.raises("IN_USE", w.undo, made)
+    end
+  end
 end)
 
 test.case("condition 3: the same storage as the source's is kept", function()
@@ -100,6 +130,6 @@ test.case("condition 3: the same storage as the source's is kept", function()
   -- Both hosts see one folder: the same file by two names of the folder.
   os.remove(w.folder .. "/source")
   native.local_machine():exec { "ln", "-sfn", w.folder .. "/destination", w.folder .. "/source" }
-  test.matches(w.undo(made), "^kept, it is the source's own storage")
+  test.matches(w.undo(made), "^kept .+: it is the source's own storage")
   test.equal(w.text(), "")
 end)

@@ -53,7 +53,9 @@ end
 
 local function words(run, entries, ...)
   local found = {}
-  for index, row in ipairs(history.entries(run, entries, { ... })) do found[index] = row.word end
+  for index, row in ipairs(history.entries(run, entries, { ... })) do
+    found[index] = row.word .. (row.text ~= row.entry.label and ": " .. row.text or "")
+  end
   return found
 end
 
@@ -64,16 +66,31 @@ test.case("a lease was taken back, was gone already, or is still out", function(
     lease("e", "failed"), lease("f", "done"), lease("g", "intent", "") },
     ended("toy", "b", "absent"), ended("toy", "a", "revoked")),
     { "taken back", "gone already", "taken back", "not made", "NOT taken back", "OUT", "OUT, perhaps" })
-  test.equal(words(at_work, { lease("f", "done"), lease("g", "intent", "") }), { "in use", "being made" })
+  test.equal(words(at_work, { lease("f", "done"), lease("g", "intent", "") }), { "in use", "in use" })
 end)
 
 test.case("an undo was not needed, or says what it did", function()
   test.equal(words(over, { undo("delete x", "ended") }), { "not needed" })
   test.equal(words(over, { undo("delete x", "ended"), undo("settle", "ended"), undo("c", "ended"), undo("d", "failed"),
-    undo("e", "done") }, ended("toy-undo", "c", "absent"), ended("toy-undo", "settle", "it stayed on kvm1"),
-    ended("toy-undo", "delete x", "deleted")),
-    { "deleted", "it stayed on kvm1", "nothing to undo", "NOT undone", "OPEN" })
+    undo("e", "done"), undo("f", "ended") }, ended("toy-undo", "c", "absent"),
+    ended("toy-undo", "settle", "it stayed on kvm1"), ended("toy-undo", "delete x", "deleted x on kvm2"),
+    ended("toy-undo", "f", "undone")),
+    { "done: deleted x on kvm2", "done: it stayed on kvm1", "nothing to undo", "NOT undone", "OPEN", "undone" })
   test.equal(words(at_work, { undo("delete x", "intent") }), { "if it fails" })
+end)
+
+test.case("a follow-up was not needed, was done, or is not done", function()
+  local function follow_up(label, state)
+    local one = undo(label, state)
+    one.type = "follow_up"
+    return one
+  end
+  test.equal(words(over, { follow_up("a", "ended"), follow_up("b", "ended"), follow_up("c", "ended"),
+    follow_up("d", "ended"), follow_up("e", "due"), follow_up("f", "failed") },
+    ended("toy-undo", "b", "done"), ended("toy-undo", "c", "kvm2 starts it at boot now"),
+    ended("toy-undo", "d", "not done: look at it")),
+    { "not needed", "done", "done: kvm2 starts it at boot now", "NOT done: look at it", "OPEN", "NOT done" })
+  test.equal(words(at_work, { follow_up("a", "intent") }), { "if it is cut short" })
 end)
 
 test.case("of two that look the same each has its own end, and a try that failed is not the end", function()
@@ -85,6 +102,7 @@ end)
 
 test.case("what was kept on purpose is worth a look", function()
   local row = history.entries(over, { undo("delete x", "ended") },
-    { ended("toy-undo", "delete x", "kept, it is not the file that this run made") })[1]
-  test.equal({ row.word, row.class }, { "kept, it is not the file that this run made", "warn" })
+    { ended("toy-undo", "delete x", "kept x on kvm2: it is not the file that this run made") })[1]
+  test.equal({ row.word, row.text, row.class },
+    { "kept", "kept x on kvm2: it is not the file that this run made", "warn" })
 end)

@@ -29,7 +29,10 @@ local function fake_store(log, fails)
   end
   function store:commit_run()
     note("commit_run", "commit")
-    for _, entry in ipairs(self.list) do if entry.type == "undo" then entry.state = "ended" end end
+    for _, entry in ipairs(self.list) do
+      if entry.type == "undo" then entry.state = "ended" end
+      if entry.type == "follow_up" and entry.state ~= "ended" then entry.state = "due" end
+    end
   end
   return store
 end
@@ -62,6 +65,14 @@ local function undo_kind(log, knobs)
   return lease.undo_kind { name = "toy-undo", describe = function(a) return { text = a.name } end,
     undo = function(a)
       log[#log + 1] = "undo " .. a.name
+      return (knobs or {})[a.name] and knobs[a.name]() or nil
+    end }
+end
+
+local function follow_up_kind(log, knobs)
+  return lease.follow_up_kind { name = "toy-follow-up", describe = function(a) return { text = a.name } end,
+    follow_up = function(a)
+      log[#log + 1] = "follow up " .. a.name
       return (knobs or {})[a.name] and knobs[a.name]() or nil
     end }
 end
@@ -178,15 +189,15 @@ end)
 test.case("undo entries run only when undoing, and never after a commit", function()
   local log = fresh()
   local store, kind = fake_store(log), undo_kind(log)
-  entries.add_undo(store, env, kind, { name = "u1" })
+  entries.add(store, env, kind, { name = "u1" })
   entries.finish_all(store, env, false, function() end)
   test.equal(joined(log), "intent u1, ended u1")
 
   log = fresh()
   store, kind = fake_store(log), undo_kind(log)
-  entries.add_undo(store, env, kind, { name = "u1" })
+  entries.add(store, env, kind, { name = "u1" })
   entries.commit(store, env)
-  entries.add_undo(store, env, kind, { name = "u2" })
+  entries.add(store, env, kind, { name = "u2" })
   entries.finish_all(store, env, true, function() end)
   test.equal(joined(log), "intent u1, commit, intent u2, undo u2, ended u2")
 end)
@@ -195,24 +206,90 @@ test.case("an undo that finds the work done makes the earlier ones void", functi
   local log, there = fresh()
   local store = fake_store(log)
   local kind = undo_kind(log)
-  entries.add_undo(store, env, kind, { name = "volume" })
+  entries.add(store, env, kind, { name = "volume" })
   entries.grant(store, env, toy(log, there), { name = "lease" })
   lease.undo_kind { name = "settle", describe = function() return { text = "settle" } end,
     undo = function() return "moved", lease.stands end }
-  entries.add_undo(store, env, lease.find "settle", {})
+  entries.add(store, env, lease.find "settle", {})
   test.equal(#entries.finish_all(store, env, true, function() end), 0)
   test.is_true(not joined(log):find("undo volume"), joined(log))
   test.equal({ there.lease, store.list[1].state }, { nil, "ended" })
 end)
 
+-- What becomes of a follow-up: `before` is done between its registration and the end of the run.
+local function follow_up(undoing, before)
+  local log = fresh()
+  local store = fake_store(log)
+  entries.add(store, env, follow_up_kind(log), { name = "f" })
+  before(store, log)
+  entries.finish_all(store, env, undoing, function() end)
+  return joined(log):find("follow up f", 1, true) ~= nil, store.list[1].state
+end
+
+local function settling(log, undo)
+  log[#log + 1] = "settle"
+  return lease.undo_kind { name = "settle", guards_earlier_undo = true, undo = undo,
+    describe = function() return { text = "settle" } end }
+end
+
+test.case("a follow-up is done when the work stands and the run ended before its own steps did it", function()
+  for _, row in ipairs {
+    { "no commit: the work is undone", true, function() end, false, "ended" },
+    { "committed, and failed later", true, function(store) entries.commit(store, env) end, true, "ended" },
+    { "committed, and ended well: its steps did it", false, function(store) entries.commit(store, env) end, false,
+      "ended" },
+    { "an undo finds that the work stands", true, function(store, log)
+      entries.add(store, env, settling(log, function() return "moved", lease.stands end), {})
+    end, true, "ended" },
+    { "it is not known whether the work stands", true, function(store, log)
+      entries.add(store, env, settling(log, function() errors.raise { code = "X", message = "who has it?" } end), {})
+    end, false, "intent" },
+  } do
+    test.equal({ row[1], follow_up(row[2], row[3]) }, { row[1], row[4], row[5] })
+  end
+end)
+
+test.case("a follow-up that fails is tried again by the next recovery, though the undo before it is over", function()
+  local log = fresh()
+  local store, broken = fake_store(log), true
+  entries.add(store, env, follow_up_kind(log, { f = function()
+    if broken then errors.raise { code = "X", message = "the host is gone" } end
+  end }), { name = "f" })
+  entries.add(store, env, settling(log, function() return "moved", lease.stands end), {})
+  test.equal({ #entries.finish_all(store, env, true, function() end), store.list[1].state }, { 1, "failed" })
+  broken = false
+  env.written = nil
+  test.equal({ #entries.finish_all(store, env, true, function() end), store.list[1].state }, { 0, "ended" })
+end)
+
+test.case("the commit of work that stands is written before the undo that found it is marked", function()
+  local log = fresh()
+  local store = fake_store(log)
+  entries.add(store, env, undo_kind(log), { name = "volume" })
+  entries.add(store, env, settling(log, function() return "moved", lease.stands end), {})
+  entries.finish_all(store, env, true, function() end)
+  test.equal(joined(log), "intent volume, settle, intent settle, commit, ended settle")
+end)
+
+test.case("what ending came to is a sentence", function()
+  local function sentence(type_name, outcome)
+    return entries.sentence({ type = type_name, label = "the label" }, outcome)
+  end
+  test.equal({ sentence("lease", "revoked"), sentence("undo", "undone"), sentence("follow_up", "done"),
+    sentence("undo", "deleted web.raw") }, { "taken back: the label", "undone: the label", "done: the label",
+    "deleted web.raw" })
+  test.is_nil(sentence("lease", "absent"))
+  test.is_nil(sentence("undo", "absent"))
+end)
+
 test.case("what an undo guards is left open until the undo succeeds; leases are ended", function()
   local log, there = fresh()
   local store, broken = fake_store(log), true
-  entries.add_undo(store, env, undo_kind(log), { name = "volume" })
+  entries.add(store, env, undo_kind(log), { name = "volume" })
   entries.grant(store, env, toy(log, there), { name = "lease" })
   lease.undo_kind { name = "settle", guards_earlier_undo = true, describe = function() return { text = "settle" } end,
     undo = function() return broken and errors.raise { code = "NEEDS_OPERATOR", message = "who has it?" } or "ok" end }
-  entries.add_undo(store, env, lease.find "settle", {})
+  entries.add(store, env, lease.find "settle", {})
   test.equal(#entries.finish_all(store, env, true, function() end), 1)
   test.is_true(not joined(log):find("undo volume"), joined(log))
   test.equal({ there.lease, store.list[1].state, store.list[2].state }, { nil, "intent", "ended" })
@@ -227,7 +304,7 @@ test.case("A8: what a running job needs stays while it runs", function()
   entries.grant(store, env, toy(log, there), { name = "tunnel" })
   lease.undo_kind { name = "settle", describe = function() return { text = "settle" } end,
     undo = function() errors.raise { code = "NEEDS_OPERATOR", message = "a job runs", keep_rest = true } end }
-  entries.add_undo(store, env, lease.find "settle", {})
+  entries.add(store, env, lease.find "settle", {})
   test.equal(#entries.finish_all(store, env, true, function() end), 1)
   test.equal({ there.tunnel, store.list[1].state, store.list[2].state }, { "ours", "done", "failed" })
 end)
@@ -272,6 +349,7 @@ end)
 test.case("kinds: missing fields, unknown names, stock ones", function()
   test.raises("BAD_KIND", lease.kind, { name = "x", describe = print })
   test.raises("BAD_KIND", lease.undo_kind, { name = "x" })
+  test.matches(test.raises("BAD_KIND", lease.follow_up_kind, { name = "x" }).message, "^follow%-up kind 'x' has no")
   test.equal(test.raises("NO_KIND", lease.find, "toy-laese").hint, "did you mean 'toy-lease'?")
   for _, file in ipairs(require("files").list(require("drover.core").stdlib .. "/kinds")) do
     local name = file:gsub("%.lua$", ""):gsub("_", "-")

@@ -52,6 +52,7 @@ local function context_of(source, destination)
   function ctx:lease(kind, arguments) self.leases[#self.leases + 1] = kind .. "@" .. arguments.host end
   function ctx:archive(kind, fields) self.archived[#self.archived + 1] = kind .. " of " .. fields.host end
   function ctx:warn(message) self.warned[#self.warned + 1] = message end
+  function ctx:follow_up(kind, arguments) self.undone[#self.undone + 1] = { kind = kind, arguments = arguments } end
   function ctx:undo(kind, arguments) self.undone[#self.undone + 1] = { kind = kind, arguments = arguments } end
   return ctx
 end
@@ -147,11 +148,12 @@ local function failed()
   return errors.new { domain = "virt", code = "OPERATION_FAILED", message = "libvirt says no" }
 end
 
-test.case("before the move an undo is registered that asks both hosts", function()
+test.case("before the move an undo is registered that asks both hosts, and what must follow it in any case", function()
   local problem, ctx = go(nil, { outcome = "moved" })
   test.is_nil(problem)
-  test.equal(ctx.undone, { { kind = "settle-domain", arguments = { source = "kvm1", destination = "kvm2",
-    uuid = "uuid-1", before = "running", destination_had = "none", autostart = "carry" } } })
+  test.equal(ctx.undone, { { kind = "after-move", arguments = { source = "kvm1", destination = "kvm2",
+    uuid = "uuid-1", autostart = "carry" } }, { kind = "settle-domain", arguments = { source = "kvm1",
+    destination = "kvm2", uuid = "uuid-1", before = "running", destination_had = "none" } } })
 end)
 
 test.case("A1: an error is reported and the domain did move: that is success, with a warning", function()

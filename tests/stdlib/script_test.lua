@@ -1,6 +1,7 @@
 -- Shows that a script's values never become part of its text, on a real shell of this machine.
 local test = require "test"
 local script = require "script"
+local fakes = test.load(..., "fakes")
 
 local hostile = { "$(touch /tmp/drover-pwned)", "a b  c", "'; exit 9; '", '"', "\\", "-n", "", "two\nlines", "`id`",
   "*" }
@@ -36,12 +37,13 @@ end)
 
 test.case("read also runs while planning; run is recorded instead", function()
   local here <close> = host.connect()
+  local folder <close> = fakes.folder()
   local plan = require("plan").new()
   plan.step = "step"
   local seen = plan:record(function()
-    script.run(here, "touch /tmp/drover-planned", {})
+    script.run(here, [[touch "$1/made"]], { folder.path })
     return script.read(here, "echo read", {}).output
   end)
   test.equal({ seen, #plan.changes }, { "read\n", 1 })
-  test.is_nil(here:stat "/tmp/drover-planned")
+  test.is_nil(here:stat(folder.path .. "/made"))
 end)

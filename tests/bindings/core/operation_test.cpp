@@ -99,6 +99,46 @@ TEST_CASE("abandoned work is cancelled at once, and its late result is dropped")
   CHECK(told == 1);
 }
 
+TEST_CASE("work that changes something is waited for when it is cancelled") {
+  Fixture lua;
+  std::atomic<bool> begun{false}, release{false};
+  auto operation = lua.start([&](CancelToken&) {
+    begun = true;
+    while (!release) std::this_thread::sleep_for(1ms);
+    return number(1);
+  });
+  operation->set_changes();
+  while (!begun) std::this_thread::sleep_for(1ms);
+  operation->cancel();
+  lua.runtime.loop().poll();
+  CHECK_FALSE(operation->ready());
+  release = true;
+  lua.wait(operation);
+  CHECK_FALSE(operation->ended_cancelled());
+  CHECK(operation->push_result(lua.L) == 1);
+}
+
+TEST_CASE("a second cancel gives up on work that changes something, and says that it may still happen") {
+  Fixture lua;
+  std::atomic<bool> begun{false}, release{false};
+  auto operation = lua.start([&](CancelToken&) {
+    begun = true;
+    while (!release) std::this_thread::sleep_for(1ms);
+    return number(1);
+  });
+  operation->set_changes();
+  while (!begun) std::this_thread::sleep_for(1ms);
+  operation->cancel();
+  CHECK_FALSE(operation->ready());
+  operation->cancel();
+  CHECK(operation->ended_cancelled());
+  CHECK(lua.error_of(operation).find("may still do it") != std::string::npos);
+  release = true;
+  while (lua.runtime.workers().pending() > 0) std::this_thread::sleep_for(1ms);
+  lua.runtime.loop().poll();
+  CHECK(operation->ended_cancelled());
+}
+
 TEST_CASE("work that watches its token ends itself, and its own end counts") {
   Fixture lua;
   auto watching = [](CancelToken& token) -> Push {

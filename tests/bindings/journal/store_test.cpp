@@ -140,18 +140,52 @@ TEST_CASE("an intent is on the disk when add_intent returns: a process that dies
   CHECK(store.entries("one").size() == 1);
 }
 
-TEST_CASE("a commit ends undo entries and leaves leases") {
+TEST_CASE("a commit ends undo entries, makes follow-ups due, and leaves leases") {
   Folder folder;
   Store store(folder.journal());
   store.begin_run(a_run("one"));
-  store.add_intent("one", an_entry("undo"));
-  store.add_intent("one", an_entry("lease"));
-  store.add_intent("one", an_entry("undo"));
+  for (const char* type : {"undo", "lease", "follow_up", "follow_up", "undo"}) store.add_intent("one", an_entry(type));
+  store.mark_entry("one", 4, "ended", "", "");
   store.commit_run("one");
-  auto entries = store.entries("one");
-  CHECK(entries[0].state == "ended");
-  CHECK(entries[1].state == "intent");
-  CHECK(entries[2].state == "ended");
+  std::string states;
+  for (const Entry& entry : store.entries("one")) states += entry.state + " ";
+  CHECK(states == "ended intent due ended ended ");
+}
+
+TEST_CASE("old finished runs are forgotten; unfinished ones stay, however old") {
+  Folder folder;
+  constexpr int kept = 20;
+  Store store(folder.journal(), kept);
+  auto run = [&](const std::string& id) {
+    store.begin_run(a_run(id));
+    store.add_event(id, "step", "{}");
+    return store.add_intent(id, an_entry("lease"));
+  };
+  run("dead");
+  run("open");
+  store.end_run("open", "failed", "");
+  run("left");
+  store.mark_entry("left", 1, "ended", "", "");
+  store.end_run("left", "failed", "");
+  store.set_run_kept("left", true);
+  const int count = kept + 60;
+  for (int number = 0; number < count; ++number) {
+    std::string id = "run-" + std::to_string(100 + number);
+    store.mark_entry(id, run(id), "ended", "", "");
+    store.end_run(id, "done", "");
+  }
+  auto left = store.runs(-1);
+  CHECK(left.size() < static_cast<size_t>(count));
+  CHECK(left.size() >= static_cast<size_t>(kept));
+  CHECK(store.entries("run-100").empty());
+  CHECK(store.events("run-100").empty());
+  CHECK_FALSE(store.find_run("run-100"));
+  CHECK(store.find_run("run-" + std::to_string(100 + count - 1)));
+  for (const char* id : {"dead", "open", "left"}) {
+    INFO(id);
+    CHECK(store.find_run(id));
+    CHECK(store.entries(id).size() == 1);
+  }
 }
 
 TEST_CASE("a run is found by a unique beginning of its id") {

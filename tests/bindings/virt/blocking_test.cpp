@@ -98,12 +98,13 @@ TEST_CASE("fifty tasks that each wait a second in libvirt take a second together
     local port = ...
     local list, ticks, done = {}, 0, false
     for i = 1, 50 do list[i] = i end
-    async.spawn(function() while not done do async.sleep(10) ticks = ticks + 1 end end)
+    local clock = async.spawn(function() while not done do async.sleep(10) ticks = ticks + 1 end end)
     async.parallel(list, function()
       local ok, problem = pcall(virt.connect, "qemu+tcp://127.0.0.1:" .. port .. "/system")
       assert(not ok and problem.code == "CONNECTION_LOST", tostring(problem))
     end)
     done = true
+    async.await(clock)
     return ticks)",
                           server.port());
   auto elapsed = Clock::now() - started;

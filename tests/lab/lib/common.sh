@@ -1,21 +1,32 @@
 # Names, places and small helpers that every part of the lab shares. Sourced by tests/lab/lab.
 
-readonly lab_directory=${LAB:-/var/tmp/drover-lab}
-readonly hosts_directory=$lab_directory/hosts
-readonly keys_directory=$lab_directory/keys
-readonly guests_directory=$lab_directory/guests
-readonly cache_directory=$lab_directory/cache
-readonly session_file=$lab_directory/session
+# Kernel and initramfs of guests, and QEMU's capabilities: the same for all labs of the machine.
+readonly cache_directory=${LAB_CACHE:-/var/tmp/drover-lab/cache}
+readonly cache_lock=/run/lock/drover-lab.cache
+readonly namespaces_lock=/run/lock/drover-lab.namespaces
 readonly all_host_names=(a b c d e f g h)
-
-# Network names are the machine's, so the lab is too: one at a time, whatever $LAB says.
-readonly machine_lock=/run/lock/drover-lab.lock
-readonly session_lock=/run/lock/drover-lab.session
-readonly owner_file=/run/drover-lab.owner
-readonly namespace_prefix=drover-lab
-
 readonly host_network=10.77.0
 readonly guest_network=10.77.1
+
+# set_places NUMBER: where the lab of that number has its things. Names of network namespaces and addresses are the
+# machine's, so there is one lab of a number at a time, whatever $LAB says. Lab 0 lives in the machine's own network;
+# every other one has a network namespace in the machine's place (lib/switch.sh), so that labs do not see each other.
+set_places() {
+  [[ $1 =~ ^(0|[1-9][0-9]?)$ ]] || wrong_use "LAB_NUMBER is 0 to 99, not '$1'"
+  lab_number=$1
+  lab_name=$(name_of_lab "$1")
+  lab_directory=${LAB:-/var/tmp/$lab_name}
+  [[ $lab_directory =~ ^/[a-zA-Z0-9._-]+/[a-zA-Z0-9._/-]+$ && $lab_directory != *..* ]] ||
+    wrong_use "LAB must be a full path of two or more plain names: '$lab_directory'"
+  hosts_directory=$lab_directory/hosts
+  keys_directory=$lab_directory/keys
+  guests_directory=$lab_directory/guests
+  session_file=$lab_directory/session
+  shared_mark=$lab_directory/shared
+  machine_lock=/run/lock/$lab_name.lock
+  session_lock=/run/lock/$lab_name.session
+  owner_file=/run/$lab_name.owner
+}
 
 say() { printf 'lab: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -32,7 +43,7 @@ poll() {
   done
 }
 
-network_namespace() { printf '%s-%s' "$namespace_prefix" "$1"; }
+network_namespace() { printf '%s-%s' "$lab_name" "$1"; }
 namespace_exists() { [[ -e /run/netns/$(network_namespace "$1") ]]; }
 
 # a=1, b=2 ...; the controller host is 100. It is the last number of every address of the host.
@@ -63,6 +74,8 @@ require_host() {
   wrong_use "no host named '$1': there are $(lab_hosts) ctl"
 }
 
+name_of_lab() { if [[ $1 == 0 ]]; then echo drover-lab; else echo "drover-lab-$1"; fi; }
+
 # Takes the lock that makes up and down one at a time. It ends with this process.
 take_machine_lock() {
   exec {machine_lock_descriptor}>"$machine_lock"
@@ -73,6 +86,16 @@ take_machine_lock() {
 refuse_foreign_session() {
   [[ -z ${DROVER_LAB_SESSION:-} && -e $session_lock ]] || return 0
   flock --nonblock "$session_lock" true || die "a test run (lab run) has the lab now; try later, or use lab run yourself"
+}
+
+# The cache is used by one lab at a time.
+with_cache() {
+  (
+    mkdir -p "$cache_directory"
+    exec {descriptor}>"$cache_lock"
+    flock "$descriptor"
+    "$@"
+  )
 }
 
 # Hosts outlive this command, so they must not keep its caller's pipes open.

@@ -19,8 +19,7 @@ lab_guest() {
 }
 
 build_guest_image() {
-  mkdir -p "$cache_directory"
-  "$lab_source/guest/build-image" "$cache_directory"
+  with_cache "$lab_source/guest/build-image" "$cache_directory"
 }
 
 guest_create() {
@@ -96,9 +95,11 @@ free_guest_address() {
 }
 
 # Every host gets its own copy: libvirt changes the owner of a kernel that a domain uses.
-give_image_to_hosts() {
+# Another checkout's lab may have another image made meanwhile, and this one thrown away: not before it is copied.
+give_image_to_hosts() { with_cache copy_image_to_hosts; }
+copy_image_to_hosts() {
   local image name
-  image=$(build_guest_image)
+  image=$("$lab_source/guest/build-image" "$cache_directory")
   for name in $(lab_hosts); do
     on_host "$name" test -e /var/lib/libvirt/boot/initrd || (
       tar --create --directory "$image" vmlinuz initrd | on_host "$name" tar --extract --directory /var/lib/libvirt/boot

@@ -18,6 +18,7 @@ lab_up() {
   install_lab_packages
   take_machine_lock
   local session="hosts=$names
+number=$lab_number
 firewall=$firewall
 trust=$trust
 pool_size=$pool_size"
@@ -32,6 +33,7 @@ pool_size=$pool_size"
   trap 'exit 130' INT TERM HUP
   mkdir -p "$lab_directory" "$hosts_directory" "$guests_directory" "$cache_directory"
   chmod 755 "$lab_directory"
+  make_machine
   printf '%s\n' "$lab_directory" >"$owner_file"
   printf '%s\n' "$session" >"$session_file.new"
   mv "$session_file.new" "$session_file"
@@ -62,7 +64,13 @@ start_hosts() {
 # QEMU's capabilities take libvirt seconds to find out; they are the same for every host and lab.
 keep_capabilities_of() {
   local found=$hosts_directory/$1/upper/var/cache/libvirt/qemu/capabilities
-  [[ ! -d $found || -e $cache_directory/capabilities ]] || cp -rp "$found" "$cache_directory/capabilities"
+  [[ ! -d $found || -e $cache_directory/capabilities ]] || with_cache copy_capabilities "$found"
+}
+# A host that starts just now sees all of it or nothing.
+copy_capabilities() {
+  rm -rf "$cache_directory/capabilities.new"
+  cp -rp "$1" "$cache_directory/capabilities.new"
+  mv -T "$cache_directory/capabilities.new" "$cache_directory/capabilities" 2>/dev/null || rm -rf "$cache_directory/capabilities.new"
 }
 
 check_firewall_choice() {
@@ -95,7 +103,10 @@ lab_is_whole() {
 }
 
 refuse_foreign_lab() {
-  local owner
+  local owner number
+  number=$(session_value number 2>/dev/null) || true
+  [[ ${number:-$lab_number} == "$lab_number" || ! -e /run/$(name_of_lab "$number").owner ]] ||
+    die "$lab_directory is the lab with the number $number: LAB_NUMBER=$number LAB=$lab_directory lab down"
   owner=$(cat "$owner_file" 2>/dev/null) || return 0
   [[ $owner != "$lab_directory" ]] && namespace_exists switch || return 0
   die "another lab is up in $owner: LAB=$owner lab down"
@@ -110,7 +121,7 @@ lab_down() {
   refuse_foreign_lab
   if [[ -r $session_file ]]; then keep_capabilities_of a; fi
   tear_down
-  [[ $purge == no ]] || rm -rf --one-file-system "$cache_directory"
+  [[ $purge == no ]] || with_cache rm -rf --one-file-system "$cache_directory"
   rmdir --ignore-fail-on-non-empty "$lab_directory" 2>/dev/null || true
 }
 
@@ -129,6 +140,8 @@ tear_down() {
     "$session_file" "$session_file.new" "$lab_directory/complete" "$lab_directory/made_by_run" "$lab_directory/ssh_config" \
     "$lab_directory/known_hosts" "$lab_directory/hosts_file"
   rm -f "$owner_file"
+  # What `lab run` runs is in there.
+  [[ -n ${DROVER_LAB_SESSION:-} ]] || remove_machine
 }
 
 lab_status() {
@@ -150,7 +163,7 @@ lab_status() {
   fi
   local separator='' whole=false
   if lab_is_whole; then whole=true; fi
-  printf '{"up":%s,"directory":"%s","ssh_config":"%s","trust":"%s","hosts":[' "$whole" "$lab_directory" \
+  printf '{"up":%s,"number":%d,"directory":"%s","ssh_config":"%s","trust":"%s","hosts":[' "$whole" "$lab_number" "$lab_directory" \
     "$lab_directory/ssh_config" "$(session_value trust)"
   for name in $(lab_hosts) ctl; do
     state=dead
@@ -168,8 +181,8 @@ domains_of() {
   on_host "$1" timeout 10 virsh --quiet list --all --name | sed '/^$/d' || true
 }
 
-# lab run [--empty] [up options] -- COMMAND...: waits for its turn, makes a new lab, runs COMMAND, takes the
-# lab away. With --empty the turn only: COMMAND calls up and down itself.
+# lab run [--empty] [up options] -- COMMAND...: waits for a free number, makes a new lab, runs COMMAND in the network of
+# its machine, takes the lab away. With --empty the turn only: COMMAND calls up and down itself.
 lab_run() {
   local -a options=()
   local code=0 empty=no
@@ -180,27 +193,36 @@ lab_run() {
   [[ ${1:-} == -- && $# -gt 1 ]] || wrong_use "run: lab run [up options] -- COMMAND..."
   shift
   require_root
+  install_lab_packages # before COMMAND is in a network without a way out
   take_turn
-  export DROVER_LAB_SESSION=$$ LAB=$lab_directory
-  trap '"$lab_source/lab" down' EXIT
+  export DROVER_LAB_SESSION=$$ LAB=$lab_directory LAB_NUMBER=$lab_number
+  trap '"$lab_source/lab" down; remove_machine' EXIT
   trap 'exit 130' INT TERM HUP
+  make_machine
   [[ $empty == yes ]] || "$lab_source/lab" up "${options[@]}"
-  "$@" || code=$?
+  in_machine "$@" || code=$?
   return "$code"
 }
 
-# One test run at a time, and never the lab of a person who is at work in it: that one is waited for.
+# The number that is asked for, or the first free one: never the lab of another test run, nor of a person who is at work
+# in it. Those are waited for.
 take_turn() {
-  local seconds=${LAB_WAIT_SECONDS:-1800}
-  exec {session_descriptor}>"$session_lock"
-  flock --nonblock "$session_descriptor" || {
-    say "another test run has the lab: waiting for it"
-    flock --wait "$seconds" "$session_descriptor" || die "another test run keeps the lab"
-  }
-  lab_may_be_taken || {
-    say "a lab is up in $(cat "$owner_file"): waiting for its lab down"
-    poll "$seconds" lab_may_be_taken || die "the lab in $(cat "$owner_file") stays up"
-  }
+  local -a numbers=("${LAB_NUMBER:-}")
+  [[ -n ${LAB_NUMBER:-} ]] || mapfile -t numbers < <(seq "${LAB_AT_ONCE:-2}")
+  take_one_of "${numbers[@]}" && return
+  say "no lab is free (number ${numbers[*]}): waiting for a lab down"
+  poll "${LAB_WAIT_SECONDS:-1800}" take_one_of "${numbers[@]}" || die "no lab became free (number ${numbers[*]})"
+}
+take_one_of() {
+  local number
+  for number in "$@"; do
+    set_places "$number"
+    exec {session_descriptor}>"$session_lock"
+    if flock --nonblock "$session_descriptor" && lab_may_be_taken; then return 0; fi
+    exec {session_descriptor}>&-
+  done
+  sleep 0.5
+  return 1
 }
 
 # Free when there is none, when what is there is not whole, or when a run made it that is dead by now
@@ -208,13 +230,15 @@ take_turn() {
 lab_may_be_taken() {
   local owner
   namespace_exists switch && owner=$(cat "$owner_file" 2>/dev/null) || return 0
-  if [[ -e $owner/made_by_run ]] || ! LAB=$owner "$lab_source/lab" status --json 2>/dev/null | grep -q '"up":true'; then
+  if lab_may_be_removed "$owner"; then
     # Somebody may be starting one just now: down waits for that, so look again after its lock is free.
     flock "$machine_lock" true
-    [[ -e $owner/made_by_run ]] || ! LAB=$owner "$lab_source/lab" status --json 2>/dev/null | grep -q '"up":true' || return 1
-    DROVER_LAB_SESSION=$$ LAB=$owner "$lab_source/lab" down
+    lab_may_be_removed "$owner" || return 1
+    LAB_NUMBER=$lab_number DROVER_LAB_SESSION=$$ LAB=$owner "$lab_source/lab" down
     return 0
   fi
-  sleep 0.5
   return 1
+}
+lab_may_be_removed() {
+  [[ -e $1/made_by_run ]] || ! LAB_NUMBER=$lab_number LAB=$1 "$lab_source/lab" status --json 2>/dev/null | grep -q '"up":true'
 }

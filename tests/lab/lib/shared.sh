@@ -2,8 +2,6 @@
 # volume of one brick on ctl, mounted by FUSE at /srv/shared on every host, with an active pool "shared".
 # (A bind-mounted directory is not seen as shared, and many kernels here have no NFS.)
 
-readonly shared_mark=$lab_directory/shared
-
 lab_shared() {
   [[ -r $session_file ]] || die "the lab is not up: lab up"
   take_machine_lock

@@ -14,7 +14,7 @@ lease.kind { name = "toy", describe = function(a) return { host = "kvm2", text =
     there[a.name] = nil
   end }
 lease.undo_kind { name = "toy-undo", describe = function(a) return { text = "delete " .. a.path } end,
-  undo = function(a) return a.gone and "absent" or "deleted" end }
+  undo = function(a) return a.gone and "absent" or "deleted " .. a.path end }
 return playbook { name = "toy", summary = "A toy.",
   params = { { "domain", "name", default = "web1", doc = "x." }, { "to", "host", default = "kvm2", doc = "x." },
     { "how", "choice", choices = { "well", "badly", "stuck" }, default = "well", doc = "x." } },
@@ -88,7 +88,7 @@ Granted for the time of the run:
   taken back  make the key on kvm2
 
 To undo if the run fails:
-  deleted          delete /images/a
+  done             deleted /images/a
   nothing to undo  delete /images/b
 ]])
 end)

@@ -18,7 +18,7 @@ lease.undo_kind {
   undo = function(a, env)
     if not here(env):stat(a.path) then return "absent" end
     script.run(here(env), [[rm -- "$1"]], { a.path })
-    return "deleted"
+    return "deleted " .. a.path
   end,
 }
 
