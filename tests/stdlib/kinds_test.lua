@@ -3,6 +3,7 @@
 local test = require "test"
 local lease = require "lease"
 local fakes = test.load(..., "fakes")
+fakes.no_pauses()
 
 local machine = require("native.host").local_machine()
 local folder = (...):match "^(.*)/" or "."
