@@ -1,5 +1,5 @@
--- Shows that the README is true: its commands and paths exist, its playbook and its one-liner run, the output at its top
--- is what live-migrate writes, and its tables say what the program says.
+-- Shows that the README is true: its commands and paths exist, its playbook and its one-liner run, the output at its
+-- top is what live-migrate writes, and its tables say what the program says.
 local core = require "drover.core"
 local lease = require "lease"
 local playbook = require "playbook"
@@ -95,11 +95,11 @@ test.case("the steps at the README's top are those of live-migrate, in their ord
   local ctx = setmetatable({ step = function(_, label) seen[#seen + 1] = label end },
     { __index = function() return function() end end })
   local move = { source = { name = values.from }, destination = { name = values.to }, ctx = ctx, p = values }
-  local before = {}
-  for _, name in ipairs { "open", "summarise" } do before[name] = migrate[name] end
-  migrate.open, migrate.summarise = function() return move end, function() end
+  local before = { open = migrate.open, summarise = migrate.summarise }
+  rawset(migrate, "open", function() return move end)
+  rawset(migrate, "summarise", function() end)
   local ok, problem = pcall(definition.run, ctx, values)
-  for name, f in pairs(before) do migrate[name] = f end
+  for name, f in pairs(before) do rawset(migrate, name, f) end
   if not ok then error(problem, 0) end
   test.equal(steps, seen)
 end)
