@@ -38,9 +38,15 @@ local function connect_both(ctx, p)
   return both[1], both[2]
 end
 
-local function find_domain(source, p)
+local function find_domain(source, destination, p)
   local domain = source.virt:find_domain(p.domain)
   if domain then return domain end
+  local there = destination.virt:find_domain(p.domain)
+  if there then
+    errors.raise { code = "NO_DOMAIN", host = p.from, where = false,
+      message = ("%s has no domain '%s'"):format(source.name, p.domain),
+      hint = ("%s has it: did it move already?"):format(destination.name) }
+  end
   local names = {}
   for _, known in ipairs(source.virt:domains {}) do names[#names + 1] = known:name() end
   local near = require("drover.core").nearest(p.domain, names)
@@ -59,7 +65,7 @@ function migrate.open(ctx, p)
     capabilities = { source = from.capabilities, destination = to.capabilities } }
   local uuid_of_host = "/capabilities/host/uuid"
   move.same_host = from.capabilities:value(uuid_of_host) == to.capabilities:value(uuid_of_host)
-  move.domain = find_domain(source, p)
+  move.domain = find_domain(source, destination, p)
   local reads = async.parallel({
     function() return move.domain:state() end,
     function() return move.domain:xml {} end,

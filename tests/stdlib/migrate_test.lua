@@ -93,6 +93,12 @@ test.case("a domain that is not there: the nearest name, all names, or that ther
     { "did you mean 'wbe1'?", "it has: mail, shop", "it has no domains at all" })
 end)
 
+test.case("a domain that is at the destination already is said to be there", function()
+  local problem = test.raises("NO_DOMAIN", migrate.open, context_of({ names = { "web2" } }, { names = { "web1" } }),
+    parameters())
+  test.equal({ problem.message, problem.hint }, { "kvm1 has no domain 'web1'", "kvm2 has it: did it move already?" })
+end)
+
 test.case("without libvirt here the hint is --from; another host's error stays its own", function()
   local function problem_of(fields)
     return test.raises("NO_CONNECTION", migrate.open, context_of(fields), parameters())
