@@ -3,7 +3,7 @@
 -- What you would do by hand with ssh-copy-id, firewall-cmd, virsh migrate and a sed that takes the key away again.
 -- Copy it with `drover copy live-migrate DIR` and change it: every line below is yours to reorder or leave out.
 -- The words (migrate.*, preflight.*) are in stdlib/migrate.lua and stdlib/preflight.lua; each step that grants access
--- is a lease, which is taken back at the end of the run whatever happens.
+-- is a lease, which is taken back at the end of the run whatever happens. Tested by tests/lab/suites/live_migrate.
 
 return playbook {
   name = "live-migrate",

@@ -4,6 +4,7 @@
 local core = require "drover.core"
 local errors = require "errors"
 local files = require "files"
+local layout = require "layout"
 
 local help = {}
 
@@ -66,7 +67,8 @@ local function lua_function(f)
   local lines = read_lines(path)
   local head = (lines[info.linedefined] or ""):gsub("^%s*local%s+", ""):gsub("^function%s+", ""):match("^[^)]*%)")
   local text = { head or info.short_src, "" }
-  table.move(comment_above(lines, info.linedefined), 1, #lines, #text + 1, text)
+  local above = layout.flow(table.concat(comment_above(lines, info.linedefined), "\n"), math.huge)
+  table.move(above, 1, #above, #text + 1, text)
   if #text == 2 then text[3] = "There is no comment above it." end
   text[#text + 1] = ("Read it: %s:%d"):format(path, info.linedefined)
   return text
@@ -78,9 +80,10 @@ local function lua_module(name, path)
   local last = 1
   while source[last] and source[last]:find("^%-%-") do last = last + 1 end
   local lines = { name, "" }
-  for _, line in ipairs(comment_above(source, last)) do
-    if not line:find("^Tested by") then lines[#lines + 1] = line end
-  end
+  -- Where it is tested is for who reads the file.
+  local about = table.concat(comment_above(source, last), "\n"):gsub("%s*Tested%s+by%s.-%.%f[%s%z]", "")
+  local flowed = layout.flow(about, math.huge)
+  table.move(flowed, 1, #flowed, #lines + 1, lines)
   for number, line in ipairs(source) do
     local head = line:match("^function (" .. name:gsub("%W", "%%%0") .. "[.:][%w_]+%b())")
     if head then lines[#lines + 1] = ("  %s  %s"):format(head, comment_above(source, number)[1] or "") end
@@ -194,9 +197,29 @@ local function topic(name)
   if type(known) == "function" then return lua_function(known) end
 end
 
---- The text of help for a function, or for the name of a module, class or function; the overview without it.
--- Raises NO_HELP.
-function help.text(what)
+-- What is broken off a line begins further to the right than the line: below the text beside a short name.
+local function broken(lines, width)
+  local found = {}
+  for _, line in ipairs(lines) do
+    if #line <= width then
+      found[#found + 1] = line
+    else
+      local head = line:match("^%s+%S.-%s%s+") or line:match("^%s*")
+      local hanging = head:find("%S") and (#head <= 20 and #head or 6) or #head
+      local rest, first = (" "):rep(hanging), head
+      if #head + 20 > width and head:find("%S") then
+        found[#found + 1], first = head:gsub("%s+$", ""), rest
+      end
+      local wrapped = layout.wrap(line:sub(#head + 1), width, first, rest)
+      table.move(wrapped, 1, #wrapped, #found + 1, found)
+    end
+  end
+  return found
+end
+
+--- The text of help for a function, or for the name of a module, class or function; the overview without it. Lines are
+-- broken at `width` columns; whole without it. Raises NO_HELP.
+function help.text(what, width)
   local lines
   if what == nil then
     lines = overview()
@@ -209,13 +232,13 @@ function help.text(what)
     local class = getmetatable(what)
     lines = type(class) == "string" and topic(class) or nil
   end
-  if lines then return table.concat(lines, "\n") end
+  if lines then return table.concat(broken(lines, width or math.huge), "\n") end
   local near = type(what) == "string" and core.nearest(what, topics())
   errors.raise { domain = "help", code = "NO_HELP", message = ("there is no help for '%s'"):format(tostring(what)),
     hint = near and ("did you mean '%s'?"):format(near) or "help() lists the modules" }
 end
 
---- Prints it.
-function help.show(what) print(help.text(what)) end
+--- Prints it, broken at the width of the terminal.
+function help.show(what) print(help.text(what, terminal.width())) end
 
 return setmetatable(help, { __call = function(_, what) help.show(what) end })

@@ -66,7 +66,12 @@ function host.connect(name, options)
   local target = host.parse_target(name)
   local entry = inventory.find(target.name)
   local arguments = ssh_arguments(target, entry, options)
-  local machine = require("ssh").connect(entry and (entry.address or target.name) or name, arguments)
+  local ok, machine = core.pcall(require("ssh").connect, entry and (entry.address or target.name) or name, arguments)
+  if not ok then
+    -- A person knows the host by its name in the inventory; the message has its address.
+    if entry and type(machine) == "table" and rawget(machine, "host") then machine.host = name end
+    error(machine, 0)
+  end
   return host.wrap(machine, { name = name, target = target, entry = entry, options = arguments })
 end
 

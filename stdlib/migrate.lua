@@ -2,7 +2,7 @@
 --
 -- migrate.open(ctx, p) gives a move: both hosts, the domain, its disks. The other functions take that move.
 -- Parts: migrate/storage.lua (disks), channel.lua (how bytes travel), job.lua (the move itself), after.lua (what
--- follows it). Tested by tests/stdlib/migrate_test.lua and tests/lab/live_migrate_test.
+-- follows it). Tested by tests/stdlib/migrate_test.lua and tests/lab/suites/live_migrate.
 local async = require "async"
 local core = require "drover.core"
 local errors = require "errors"
@@ -38,9 +38,15 @@ local function connect_both(ctx, p)
   return both[1], both[2]
 end
 
-local function find_domain(source, p)
+local function find_domain(source, destination, p)
   local domain = source.virt:find_domain(p.domain)
   if domain then return domain end
+  local there = destination.virt:find_domain(p.domain)
+  if there then
+    errors.raise { code = "NO_DOMAIN", host = p.from, where = false,
+      message = ("%s has no domain '%s'"):format(source.name, p.domain),
+      hint = ("%s has it: did it move already?"):format(destination.name) }
+  end
   local names = {}
   for _, known in ipairs(source.virt:domains {}) do names[#names + 1] = known:name() end
   local near = require("drover.core").nearest(p.domain, names)
@@ -68,7 +74,7 @@ function migrate.open(ctx, p)
     capabilities = { source = from.capabilities, destination = to.capabilities } }
   local uuid_of_host = "/capabilities/host/uuid"
   move.same_host = from.capabilities:value(uuid_of_host) == to.capabilities:value(uuid_of_host)
-  move.domain = find_domain(source, p)
+  move.domain = find_domain(source, destination, p)
   local reads = async.parallel({
     function() return move.domain:state() end,
     function() return move.domain:xml {} end,

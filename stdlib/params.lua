@@ -3,6 +3,7 @@
 -- Tested by tests/stdlib/params_test.lua.
 local core = require "drover.core"
 local errors = require "errors"
+local layout = require "layout"
 local units = require "units"
 
 local params = {}
@@ -263,41 +264,39 @@ function params.complete(declarations, values, playbook_name)
   return values
 end
 
+-- A parameter as it is written on the command line.
+local function head_of(declaration)
+  if declaration[2] == "boolean" and declaration.default == true then return "--[no-]" .. declaration[1] end
+  local word = declaration[2] == "choice" and table.concat(declaration.choices, "|") or types[declaration[2]].word
+  return "--" .. declaration[1] .. (word ~= "" and " " .. word or "")
+end
+
+local function doc_of(declaration)
+  local default = declaration.default
+  if default == nil then return declaration.doc .. (declaration.required ~= false and " Required." or "") end
+  if default == true then default = "yes" elseif default == false then default = "no" end
+  if type(default) == "table" or default == "" then return declaration.doc end
+  return declaration.doc .. " [" .. tostring(default) .. "]"
+end
+
 --- Lines of help for a list of declarations, for a terminal of that width.
 function params.help(declarations, width)
   local lines, heads, widest = {}, {}, 0
   for index, declaration in ipairs(declarations) do
-    local word = declaration[2] == "choice" and table.concat(declaration.choices, "|") or types[declaration[2]].word
-    heads[index] = "--" .. declaration[1] .. (word ~= "" and " " .. word or "")
+    heads[index] = head_of(declaration)
     widest = math.max(widest, #heads[index])
   end
   widest = math.min(widest, 30)
-  local room = math.max(30, (width or 100) - widest - 4)
+  local rest = (" "):rep(widest + 4)
   for index, declaration in ipairs(declarations) do
-    local doc = declaration.doc
-    if declaration.default ~= nil then
-      local default = declaration.default
-      if default == true then default = "yes" elseif default == false then default = "no" end
-      if type(default) ~= "table" then doc = doc .. " [" .. tostring(default) .. "]" end
-    elseif declaration.required ~= false then
-      doc = doc .. " Required."
-    end
     local head = heads[index]
-    local first = true
-    local line = ""
-    local function flush()
-      if first and #head > widest then
-        lines[#lines + 1] = "  " .. head
-        head = ""
-      end
-      lines[#lines + 1] = ("  %-" .. widest .. "s  %s"):format(first and head or "", line)
-      first, line = false, ""
+    local first = ("  %-" .. widest .. "s  "):format(head)
+    if #head > widest then
+      lines[#lines + 1] = "  " .. head
+      first = rest
     end
-    for word in doc:gmatch("%S+") do
-      if #line > 0 and #line + 1 + #word > room then flush() end
-      line = #line > 0 and line .. " " .. word or word
-    end
-    flush()
+    local wrapped = layout.wrap(doc_of(declaration), math.max(#rest + 30, width or 100), first, rest)
+    table.move(wrapped, 1, #wrapped, #lines + 1, lines)
   end
   return lines
 end

@@ -2,6 +2,7 @@
 -- Tested by tests/stdlib/plan_test.lua and the transcripts.
 local core = require "drover.core"
 local display = require "display"
+local layout = require "layout"
 
 local plan = {}
 plan.__index = plan
@@ -43,19 +44,6 @@ end
 --- The plan as plain data.
 function plan:data() return { changes = json.array(self.changes), connections = json.array(self.connections) } end
 
--- A long line in pieces of at most width, broken at spaces; what follows is indented further.
-local function add_wrapped(lines, text, width, indent)
-  local line = indent
-  for word in text:gmatch("%S+") do
-    if #line + #word + 1 > width and line:find("%S") then
-      lines[#lines + 1] = line
-      line = indent .. "   "
-    end
-    line = line .. (line:find("%S$") and " " or "") .. word
-  end
-  lines[#lines + 1] = line
-end
-
 --- The plan as text for a person, a list of lines. What will be written is broken at `width` columns; whole without it.
 function plan:text(width)
   local lines, hosts, by_host = {}, {}, {}
@@ -74,7 +62,9 @@ function plan:text(width)
       local tail = item.change.temporary and "  (taken away again)" or ""
       lines[#lines + 1] = ("  %3d. %s%s"):format(item.number, item.change.text, tail)
       for _, detail in ipairs(item.change.lines or {}) do
-        add_wrapped(lines, detail, width or math.huge, "         ")
+        local indent = "         "
+        local wrapped = layout.wrap(detail, width or math.huge, indent, indent .. "   ")
+        table.move(wrapped, 1, #wrapped, #lines + 1, lines)
       end
     end
   end

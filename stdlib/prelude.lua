@@ -72,11 +72,11 @@ end
 
 -- Globals: reading one that does not exist is an error with the nearest name; a module loads when first named.
 local lazy = {
-  async = "async", context = "context", errors = "errors", firewall = "firewall", guest = "guest", help = "help",
+  async = "async", context = "context", errors = "errors", firewall = "firewall", help = "help",
   host = "host", inventory = "inventory", journal = "journal", json = "json", lease = "lease", log = "log",
   migrate = "migrate", playbook = "playbook", preflight = "preflight", reconcile = "reconcile", ssh = "ssh",
-  terminal = "terminal", text = "text", tunnel = "tunnel", units = "units",
-  virt = "virt", volume = "volume", xml = "xml",
+  terminal = "terminal", units = "units",
+  virt = "virt", xml = "xml",
 }
 
 local function suggest(name)

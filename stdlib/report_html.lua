@@ -1,5 +1,6 @@
 --- One run as a self-contained page: its steps in time, the curve of the move, leases, errors. No script, no network.
 -- Tested by tests/stdlib/report_html_test.lua.
+local history = require "history"
 local units = require "units"
 
 local report_html = {}
@@ -12,11 +13,13 @@ local style = [[
 * { box-sizing: border-box; }
 body { margin: 0; padding: 2rem; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 60rem; margin: 0 auto; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.05rem; margin: 0 0 .75rem; }
+h1 { font-size: 1.5rem; margin: 0; display: flex; gap: 1rem; align-items: center; flex-wrap: wrap; }
+h2 { font-size: 1.05rem; margin: 0 0 .75rem; }
 .sub { color: var(--soft); margin: .25rem 0 1.5rem; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 1.25rem;
   margin: 0 0 1rem; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; color: var(--soft); font-weight: 500; }
+th:first-child { width: 55%; } th:nth-child(2) { width: 18%; }
 td, th { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; } .right { text-align: right; white-space: nowrap; }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); } .soft { color: var(--soft); }
@@ -24,6 +27,14 @@ code { font: 13px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; margin: 0; }
 dt { color: var(--soft); } dd { margin: 0; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
+.steps { display: grid; grid-template-columns: auto minmax(12rem, 2fr) 3fr auto; gap: .3rem .75rem;
+  align-items: center; }
+.steps span { overflow-wrap: anywhere; } .track { position: relative; height: .8rem; background: var(--page);
+  border-radius: 3px; } .track i { position: absolute; top: 0; bottom: 0; min-width: 3px; border-radius: 3px;
+  background: var(--blue); } .track .broken { background: var(--bad); }
+.badge { border: 1px solid; border-radius: 999px; padding: .05rem .7rem; font-size: .9rem; white-space: nowrap; }
+.legend { display: flex; gap: 1.5rem; font-size: .85rem; } .legend .left { color: var(--blue); }
+.legend .dirty { color: var(--orange); }
 ]]
 
 local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
@@ -33,9 +44,6 @@ local function escape(text) return (tostring(text):gsub("[&<>\"']", entities)) e
 local function section(title, body) return "<section><h2>" .. escape(title) .. "</h2>" .. body .. "</section>" end
 
 local function clock(at_ms) return os.date("!%Y-%m-%d %H:%M:%S UTC", at_ms // 1000) end
-
-local state_class = { done = "good", recovered = "good", failed = "bad", needs_operator = "bad", interrupted = "warn",
-  running = "warn" }
 
 local function of_type(events, kind)
   local found = {}
@@ -49,19 +57,18 @@ end
 local function timeline(run, steps)
   local end_ms = run.ended_ms > 0 and run.ended_ms or steps[#steps].at_ms
   local span_ms = math.max(1, end_ms - run.started_ms)
-  local rows, height = {}, 26
-  for index, step in ipairs(steps) do
+  local rows = {}
+  for _, step in ipairs(steps) do
     local elapsed_ms = step.data.elapsed_ms or 0
-    local x = 300 + (step.at_ms - elapsed_ms - run.started_ms) / span_ms * 540
-    local width = math.max(2, elapsed_ms / span_ms * 540)
-    local y = (index - 1) * height
-    rows[#rows + 1] = ('<text x="0" y="%d">%s</text>'
-      .. '<rect x="%.1f" y="%d" width="%.1f" height="14" rx="3" fill="var(--%s)"/>'
-      .. '<text x="%.1f" y="%d">%s</text>'):format(y + 15, escape(step.data.step), x, y + 4, width,
-      step.data.ok and "blue" or "bad", math.min(x + width + 6, 850), y + 15, units.format_duration(elapsed_ms))
+    local ok = step.data.ok == true
+    local from = math.max(0, math.min(1, (step.at_ms - elapsed_ms - run.started_ms) / span_ms))
+    local width = math.max(0.004, math.min(1 - from, elapsed_ms / span_ms))
+    rows[#rows + 1] = ('<span class="%s">%s</span><span>%s</span><span class="track"><i class="%s" style="left:%.1f%%;'
+      .. 'width:%.1f%%"></i></span><span class="right soft">%s</span>'):format(ok and "good" or "bad",
+      ok and "ok" or "no", escape(step.data.step or "?"), ok and "" or "broken", from * 100, width * 100,
+      units.format_duration(elapsed_ms))
   end
-  return ('<svg viewBox="0 0 920 %d" role="img" aria-label="Steps in time">%s</svg>'):format(#steps * height,
-    table.concat(rows))
+  return '<div class="steps">' .. table.concat(rows) .. "</div>"
 end
 
 local function polyline(points, colour)
@@ -90,37 +97,44 @@ local function curve(progress)
     '<path d="M70 20V180H830" fill="none" stroke="var(--line)"/>', polyline(left, "blue"),
     ('<text x="0" y="24">%s</text><text x="0" y="184">0</text><text x="70" y="200">0 s</text>'):format(
       units.format_size(most_left)),
-    ('<text x="780" y="200">%s</text>'):format(units.format_duration(last_ms - first_ms)),
-    '<text x="300" y="200" style="fill:var(--blue)">left to send</text>',
+    ('<text x="830" y="200" text-anchor="end">%s</text>'):format(units.format_duration(last_ms - first_ms)),
   }
+  local legend = '<span class="left">left to send</span>'
   if most_dirty > 0 then
     parts[#parts + 1] = polyline(dirty, "orange")
     parts[#parts + 1] = ('<text x="836" y="24">%s/s</text>'):format(units.format_size(most_dirty))
-    parts[#parts + 1] = '<text x="420" y="200" style="fill:var(--orange)">dirty rate</text>'
+    legend = legend .. '<span class="dirty">written by the guest</span>'
   end
-  parts[#parts + 1] = "</svg>"
+  parts[#parts + 1] = '</svg><div class="legend">' .. legend .. "</div>"
   return table.concat(parts)
 end
 
 local function rows_of(list, head, row)
-  local out = { "<table><tr>" }
-  for _, name in ipairs(head) do out[#out + 1] = "<th>" .. escape(name) .. "</th>" end
-  out[#out + 1] = "</tr>"
+  local out = { "<table>" }
+  if #head > 0 then
+    out[#out + 1] = "<tr>"
+    for _, name in ipairs(head) do out[#out + 1] = "<th>" .. escape(name) .. "</th>" end
+    out[#out + 1] = "</tr>"
+  end
   for _, one in ipairs(list) do out[#out + 1] = "<tr>" .. row(one) .. "</tr>" end
   out[#out + 1] = "</table>"
   return table.concat(out)
 end
 
-local entry_words = { ended = "taken back", done = "OUT", intent = "OUT (not confirmed)", failed = "NOT taken back" }
-
-local function leases(entries)
-  return rows_of(entries, { "what", "kind", "state" }, function(entry)
-    local undone_class = entry.state == "ended" and "good" or "bad"
-    local word = entry.type == "undo" and entry.state == "ended" and "void or undone" or entry_words[entry.state]
-    return ('<td>%s</td><td class="soft">%s</td><td class="%s">%s%s</td>'):format(escape(entry.label),
-      escape(entry.kind), undone_class, word or escape(entry.state),
-      entry.error ~= "" and ": " .. escape(entry.error) or "")
+local function entry_table(rows)
+  return rows_of(rows, { "what", "kind", "state" }, function(row)
+    local entry = row.entry
+    return ('<td>%s</td><td class="soft">%s</td><td class="%s">%s%s</td>'):format(escape(row.text),
+      escape(entry.kind), row.class, escape(row.word), entry.error ~= "" and ": " .. escape(entry.error) or "")
   end)
+end
+
+local function add_entries(parts, rows, type, title)
+  local found = {}
+  for _, row in ipairs(rows) do
+    if row.entry.type == type then found[#found + 1] = row end
+  end
+  if #found > 0 then parts[#parts + 1] = section(title, entry_table(found)) end
 end
 
 local function definition_list(rows)
@@ -133,23 +147,29 @@ end
 local function facts(run, problem, summary)
   local rows = {
     { "playbook", escape(run.playbook) .. ' <span class="soft">' .. escape(run.playbook_file) .. "</span>" },
-    { "state", ('<span class="%s">%s</span>'):format(state_class[run.state] or "", escape(run.state)) },
     { "began", clock(run.started_ms) },
   }
   if run.ended_ms > 0 then rows[#rows + 1] = { "took", units.format_duration(run.ended_ms - run.started_ms) } end
   if problem then
-    rows[#rows + 1] = { "error", '<span class="bad">' .. escape(problem.message or "") .. "</span>"
-      .. (problem.hint and "<br>" .. escape(problem.hint) or "") }
+    local place = problem.host and problem.host .. ": " or ""
+    rows[#rows + 1] = { "error", '<span class="bad">' .. escape(place .. (problem.message or "?")) .. "</span>"
+      .. (problem.hint and "<br/>" .. escape(problem.hint) or "") }
   end
-  for _, row in ipairs(summary) do rows[#rows + 1] = { row[1], escape(row[2]) } end
+  local next_step = history.next_step(run)
+  if next_step then rows[#rows + 1] = { "what now", escape(next_step) } end
+  for _, row in ipairs(summary) do
+    if type(row) == "table" then rows[#rows + 1] = { row[1], escape(row[2]) } end
+  end
   return definition_list(rows)
 end
 
 local function parameter_list(parameters)
   local rows = {}
   for name, value in pairs(parameters) do
-    local shown = type(value) ~= "table" and value ~= ""
-    if shown then rows[#rows + 1] = { name, "<code>" .. escape(value) .. "</code>" } end
+    if type(value) == "table" then value = next(value) and json.encode(value) or "" end
+    if value ~= "" and value ~= json.null() then
+      rows[#rows + 1] = { name, "<code>" .. escape(value) .. "</code>" }
+    end
   end
   table.sort(rows, function(left, right) return left[1] < right[1] end)
   return definition_list(rows)
@@ -164,18 +184,23 @@ function report_html.page(run, entries, events, parameters, problem)
   if #steps > 0 then parts[#parts + 1] = section("Steps", timeline(run, steps)) end
   if #progress > 1 then parts[#parts + 1] = section("The move", curve(progress)) end
   if #warnings > 0 then
-    parts[#parts + 1] = section("Warnings", rows_of(warnings, { "", "" }, function(event)
+    parts[#parts + 1] = section("Warnings", rows_of(warnings, {}, function(event)
       return ('<td class="warn">%s</td><td class="soft">%s</td>'):format(escape(event.data.message),
         escape(event.data.hint or ""))
     end))
   end
-  if #entries > 0 then parts[#parts + 1] = section("Granted, and taken back", leases(entries)) end
-  parts[#parts + 1] = section("Parameters", parameter_list(parameters))
+  local entry_rows = history.entries(run, entries, events)
+  for _, title in ipairs(history.titles) do add_entries(parts, entry_rows, title[1], title[2]) end
+  if next(parameters) then parts[#parts + 1] = section("Parameters", parameter_list(parameters)) end
+  local outcome, class = history.outcome(run)
+  local about = history.about(parameters)
+  local title = run.playbook .. (about ~= "" and ": " .. about or "")
   return '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    .. '<meta name="viewport" content="width=device-width">'
-    .. "<title>drover run " .. escape(run.id) .. "</title><style>" .. style .. "</style></head><body><main><h1>Run "
-    .. escape(run.id) .. '</h1><p class="sub">' .. escape(run.playbook) .. ", " .. escape(run.state) .. "</p>"
-    .. table.concat(parts) .. "</main></body></html>\n"
+    .. '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    .. "<title>" .. escape(title) .. ", " .. escape(outcome) .. "</title><style>" .. style .. "</style></head>"
+    .. "<body><main><h1>" .. escape(title) .. ' <span class="badge ' .. class .. '">' .. escape(outcome)
+    .. "</span></h1>"
+    .. '<p class="sub">run ' .. escape(run.id) .. "</p>" .. table.concat(parts) .. "</main></body></html>\n"
 end
 
 return report_html

@@ -1,4 +1,5 @@
 -- Shows the error that ended a command, and gives its exit code. Called by host/cli/session.cpp.
+-- Tested by tests/transcripts/errors.in and tests/stdlib/run_test.lua.
 local core = require "drover.core"
 
 local exit_codes = { usage = 2 }

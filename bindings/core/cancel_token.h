@@ -1,5 +1,6 @@
 // How work on another thread learns that nobody wants its result any more.
 // cancel() may come from any thread, at any time; handlers run at most once each.
+// Tested by tests/bindings/core/operation_test.cpp.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// The Lua headers, and the few stack helpers that every binding uses.
+// The Lua headers, and the few stack helpers that every binding uses. Tested by tests/bindings/core/args_test.cpp.
 #pragma once
 
 #include <lua.hpp>

@@ -1,4 +1,5 @@
 // The list of the modules of this build. A new binding adds its line here and nowhere else.
+// Tested by tests/bindings/documented_test.lua.
 #include "bindings/async/async.h"
 #include "bindings/core/module.h"
 #include "bindings/files/files.h"

@@ -1,5 +1,5 @@
 // Userdata that holds a C++ value. A type is bound by giving it `static constexpr const char* lua_name`
-// and a core::Class of that name in its module (bindings/core/module.h).
+// and a core::Class of that name in its module (bindings/core/module.h). Tested by tests/bindings/core/module_test.cpp.
 #pragma once
 
 #include <new>

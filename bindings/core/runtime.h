@@ -1,4 +1,5 @@
 // What a Lua state has around it: the event loop, the worker threads, the tasks. Found from any lua_State.
+// Tested by tests/bindings/core/operation_test.cpp and tests/host/run/scheduler_test.cpp.
 #pragma once
 
 #include <atomic>

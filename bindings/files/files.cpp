@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,27 +31,6 @@ int list(lua_State* L) {
   std::sort(names.begin(), names.end());
   core::push(L, names);
   return 1;
-}
-
-// As root, code that another user may change is that user's way to root: the file, and its folder.
-int refuse_unsafe(lua_State* L) {
-  std::string path = Args(L, "files.refuse_unsafe").text(1, "path");
-  if (geteuid() != 0) return 0;
-  std::string folder = fs::absolute(path).parent_path().string();
-  for (const std::string& place : {path, folder}) {
-    struct stat info {};
-    if (stat(place.c_str(), &info) != 0) continue;
-    bool sticky_folder = S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0;
-    bool others_write = (info.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky_folder;
-    bool group_is_root = (info.st_mode & S_IWOTH) == 0 && info.st_gid == 0;
-    if (info.st_uid != 0 || (others_write && !group_is_root)) {
-      throw Error("files", "UNSAFE_PERMISSIONS",
-                  "others than root may change " + place + ": drover does not run it as root")
-          .on_object(place)
-          .with_hint("chown root " + place + " && chmod go-w " + place);
-    }
-  }
-  return 0;
 }
 
 int random_hex(lua_State* L) {
@@ -128,12 +106,6 @@ const core::Module& module() {
            {{"path", "string", "The new file."}, {"data", "string", "Its content, bytes."}},
            {{"path", "string", ""}},
            "ALREADY_EXISTS, CANNOT_WRITE"},
-          {"refuse_unsafe",
-           refuse_unsafe,
-           "As root, raises when others may write the file or its folder.",
-           {{"path", "string", "A file or a folder."}},
-           {},
-           "UNSAFE_PERMISSIONS"},
           {"random_hex",
            random_hex,
            "Random bytes as hexadecimal text.",

@@ -1,5 +1,6 @@
 // One kind of firewall on one machine. Members block; they are called on worker threads.
 // Never flushes, never changes a rule that is not ours. Implementations: firewalld.h, nftables.h, iptables.h.
+// Tested by tests/bindings/firewall.
 #pragma once
 
 #include <memory>

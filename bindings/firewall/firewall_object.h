@@ -1,4 +1,5 @@
 // The bound methods of class "firewall.Firewall"; firewall.cpp documents and registers them.
+// Tested by tests/bindings/firewall/firewall_test.lua.
 #pragma once
 
 #include <memory>

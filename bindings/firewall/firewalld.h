@@ -6,7 +6,7 @@
 // the same rule without it is somebody else's and is left alone.
 // [firewalld server/firewalld.py; firewalld.richlanguage(5); firewalld.dbus(5)]
 // Tested by tests/bindings/firewall/firewalld_test.cpp and, with the real firewalld in namespaces of its own,
-// firewall_firewalld_test.lua.
+// firewall_test.lua.
 #pragma once
 
 #include <nlohmann/json.hpp>

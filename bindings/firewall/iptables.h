@@ -1,7 +1,7 @@
 // A host that filters with iptables. Rules carry the mark as a comment (`-m comment`), every call waits for the lock
 // (`-w`). iptables has no expiry: `expires` is false in the result, and only revoke or recovery closes an opening.
 // Tested by tests/bindings/firewall/iptables_test.cpp and, with the real iptables in a network namespace,
-// firewall_iptables_test.lua.
+// firewall_test.lua.
 #pragma once
 
 #include "bindings/firewall/backend.h"

@@ -6,7 +6,7 @@
 // What is left then, a rule on an empty set, opens nothing, and recovery removes it by its comment.
 // Address translation has a table of its own, "drover_<digest of the mark>": there the first match wins.
 // Every change is one transaction (`nft -f -`). Tested by tests/bindings/firewall/nftables_test.cpp and, with the real
-// nft in a network namespace, firewall_nftables_test.lua.
+// nft in a network namespace, firewall_test.lua.
 #pragma once
 
 #include "bindings/firewall/backend.h"

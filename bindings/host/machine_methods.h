@@ -1,4 +1,5 @@
 // The bound functions of class "host.Machine"; machine_object.cpp documents and registers them.
+// Tested by tests/bindings/host/machine_test.lua.
 #pragma once
 
 #include "bindings/core/lua.h"

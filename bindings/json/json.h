@@ -1,4 +1,4 @@
-// Module "json": text to values and back. Tested by tests/stdlib/json_test.lua.
+// Module "json": text to values and back. Tested by tests/bindings/json/json_test.lua.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -1,5 +1,6 @@
 // Logging in. Each way that was tried is written down, because "permission denied" alone does not help anybody.
 // No secret is in an error: key files are named, passwords are not shown, and libssh's log is off.
+// Tested by tests/bindings/ssh/session_test.cpp.
 #include <sys/stat.h>
 
 #include <cstdlib>

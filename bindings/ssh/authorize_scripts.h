@@ -1,5 +1,6 @@
 // The constant programs of authorize.cpp: data comes as arguments and standard input, never as program text.
 // They need GNU coreutils, util-linux (flock, runuser) and getent, which every libvirt host has.
+// Tested by tests/bindings/ssh/authorize_test.cpp.
 #pragma once
 
 namespace drover::ssh::scripts {

@@ -1,5 +1,6 @@
 // Writing known_hosts: the one change that `drover trust` makes on the machine where drover runs.
 // The file is whole at every instant: a lock on its directory, a new file beside it, sync, rename.
+// Tested by tests/bindings/ssh/host_keys_test.cpp.
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 // Reading what the functions of module "ssh" take: connect options, machines, key requests.
+// Tested by tests/bindings/ssh/ssh_test.lua.
 #pragma once
 
 #include "bindings/core/args.h"

@@ -1,4 +1,4 @@
-// The functions of module "ssh" for connections and host keys.
+// The functions of module "ssh" for connections and host keys. Tested by tests/bindings/ssh/ssh_test.lua.
 #include "bindings/core/operation.h"
 #include "bindings/ssh/ssh_arguments.h"
 #include "bindings/ssh/ssh_functions.h"

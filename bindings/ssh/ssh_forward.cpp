@@ -1,4 +1,4 @@
-// The functions of module "ssh" for forwarding.
+// The functions of module "ssh" for forwarding. Tested by tests/bindings/ssh/ssh_test.lua.
 #include "bindings/core/operation.h"
 #include "bindings/ssh/forward.h"
 #include "bindings/ssh/ssh_arguments.h"

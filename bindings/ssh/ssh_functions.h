@@ -1,4 +1,4 @@
-// The bound functions of module "ssh"; ssh.cpp lists and documents them.
+// The bound functions of module "ssh"; ssh.cpp lists and documents them. Tested by tests/bindings/ssh/ssh_test.lua.
 #pragma once
 
 #include "bindings/core/lua.h"

@@ -1,4 +1,4 @@
-// The functions of module "ssh" for key pairs and authorized_keys.
+// The functions of module "ssh" for key pairs and authorized_keys. Tested by tests/bindings/ssh/ssh_test.lua.
 #include "bindings/core/operation.h"
 #include "bindings/ssh/host_keys.h"
 #include "bindings/ssh/key_pair.h"

@@ -1,5 +1,5 @@
 // virt.Domain: what scripts hold of a domain, and the pieces that its methods are made of. The methods are spread over
-// the files domain_*.cpp by subject; module.cpp puts them together.
+// the files domain_*.cpp by subject; module.cpp puts them together. Tested by tests/bindings/virt/domain_test.lua.
 #pragma once
 
 #include "bindings/core/module.h"

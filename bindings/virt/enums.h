@@ -1,4 +1,5 @@
 // Names for libvirt's numbers. A number that this build does not know becomes "unknown-7": a newer daemon may send it.
+// Tested by tests/bindings/virt/domain_names_test.cpp.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // Names of lifecycle events and their details: the constants' own words in lower case.
+// Tested by tests/bindings/virt/domain_names_test.cpp.
 #include "bindings/virt/enums.h"
 #include "bindings/virt/event_kinds.h"
 

@@ -1,5 +1,6 @@
 // The thread that runs libvirt's event loop. Keepalive and events of a connection need it, and it must be registered
 // before that connection is opened. A script that only uses an in-process driver without events never starts it.
+// Tested by tests/bindings/virt/events_test.lua.
 #pragma once
 
 namespace drover::virt {

@@ -1,5 +1,7 @@
 #include "bindings/virt/interface.h"
 
+#include "bindings/virt/object_methods.h"
+
 namespace drover::virt {
 
 namespace {
@@ -8,28 +10,11 @@ using core::Args;
 using core::Blocking;
 using core::Options;
 
-int name(lua_State* L) {
-  core::push(L, begin_call<Interface>(L, "Interface.name", "read the name of").name);
-  return 1;
-}
-
 int mac(lua_State* L) {
   auto call = begin_call<Interface>(L, "Interface.mac", "read the address of");
   const char* text = virInterfaceGetMACString(call.get());
   core::push(L, text != nullptr ? text : "");
   return 1;
-}
-
-int xml(lua_State* L) {
-  Options options(L, 2, "Interface.xml");
-  unsigned flags = options.flag("inactive") ? VIR_INTERFACE_XML_INACTIVE : 0;
-  options.finish();
-  return read_text<Interface>(L, "Interface.xml", "read the XML of",
-                              [flags](virInterfacePtr one) { return virInterfaceGetXMLDesc(one, flags); });
-}
-
-int is_active(lua_State* L) {
-  return ask<Interface>(L, "Interface.is_active", "read the state of", virInterfaceIsActive);
 }
 
 int interfaces(lua_State* L) {
@@ -87,22 +72,10 @@ core::Class interface_class() {
   return {Interface::lua_name,
           "A network interface of a host.",
           {
-              {"name", name, "Its name.", {}, {{"name", "string", "Its name."}}, "CONNECTION_CLOSED"},
+              name_method<Interface>(),
               {"mac", mac, "Its address, \"\" when it has none.", {}, {{"mac", "string", ""}}, "CONNECTION_CLOSED"},
-              {"xml",
-               xml,
-               "Its XML.",
-               {{"options?", "table", "inactive: boolean, the definition and not the state."}},
-               {{"xml", "string", ""}},
-               "NO_INTERFACE, CONNECTION_LOST",
-               Blocking::yes},
-              {"is_active",
-               is_active,
-               "Whether it is up.",
-               {},
-               {{"active", "boolean", ""}},
-               "CONNECTION_LOST",
-               Blocking::yes},
+              xml_method<Interface, virInterfaceGetXMLDesc, VIR_INTERFACE_XML_INACTIVE>("NO_INTERFACE"),
+              is_active_method<Interface, virInterfaceIsActive>("Whether it is up."),
           },
           core::destroy_object<Interface>};
 }

@@ -1,4 +1,5 @@
 // Puts the module together: each file gives its functions, its class, and the methods it adds to virt.Connection.
+// Tested by tests/bindings/documented_test.lua.
 #include "bindings/core/object.h"
 #include "bindings/virt/connection.h"
 #include "bindings/virt/domain.h"

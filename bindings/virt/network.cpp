@@ -1,5 +1,7 @@
 #include "bindings/virt/network.h"
 
+#include "bindings/virt/object_methods.h"
+
 namespace drover::virt {
 
 namespace {
@@ -55,17 +57,6 @@ void push_lease(lua_State* L, const Lease& lease) {
   core::set_field(L, "iaid", lease.iaid);
 }
 
-int name(lua_State* L) {
-  core::push(L, begin_call<Network>(L, "Network.name", "read the name of").name);
-  return 1;
-}
-
-int uuid(lua_State* L) {
-  auto call = begin_call<Network>(L, "Network.uuid", "read the UUID of");
-  core::push(L, uuid_text(call.get(), virNetworkGetUUIDString));
-  return 1;
-}
-
 int bridge_name(lua_State* L) {
   auto call = begin_call<Network>(L, "Network.bridge_name", "read the bridge of");
   return run_call<Network>(L, std::move(call), [](const NetworkCall& one) -> Push {
@@ -76,33 +67,6 @@ int bridge_name(lua_State* L) {
     if (error.native.find("does not have a bridge name") == std::string::npos) throw error;
     return push_value(std::optional<std::string>());
   });
-}
-
-int xml(lua_State* L) {
-  Options options(L, 2, "Network.xml");
-  unsigned flags = options.flag("inactive") ? VIR_NETWORK_XML_INACTIVE : 0;
-  options.finish();
-  return read_text<Network>(L, "Network.xml", "read the XML of",
-                            [flags](virNetworkPtr network) { return virNetworkGetXMLDesc(network, flags); });
-}
-
-int is_active(lua_State* L) { return ask<Network>(L, "Network.is_active", "read the state of", virNetworkIsActive); }
-
-int is_persistent(lua_State* L) {
-  return ask<Network>(L, "Network.is_persistent", "read the persistence of", virNetworkIsPersistent);
-}
-
-int autostart(lua_State* L) {
-  return ask<Network>(L, "Network.autostart", "read the autostart of", [](virNetworkPtr network) {
-    int on = 0;
-    return virNetworkGetAutostart(network, &on) < 0 ? -1 : on;
-  });
-}
-
-int set_autostart(lua_State* L) {
-  bool on = Args(L, "Network.set_autostart").boolean(2, "on");
-  return change<Network>(L, "Network.set_autostart", "set the autostart of",
-                         [on](virNetworkPtr network) { return virNetworkSetAutostart(network, on ? 1 : 0); });
 }
 
 int start(lua_State* L) { return change<Network>(L, "Network.start", "start", virNetworkCreate); }
@@ -219,14 +183,14 @@ std::vector<core::Function> network_methods_of_connection() {
 }
 
 core::Class network_class() {
-  const std::vector<core::Value> self{{"network", "virt.Network", "This network."}};
+  const std::vector<core::Value> self{this_object<Network>()};
   const std::string errors = "OPERATION_INVALID, OPERATION_FAILED, READ_ONLY";
   return {
       Network::lua_name,
       "A virtual network of a connection.",
       {
-          {"name", name, "Its name.", {}, {{"name", "string", "Its name."}}, "CONNECTION_CLOSED"},
-          {"uuid", uuid, "Its UUID.", {}, {{"uuid", "string", "Its UUID."}}, "CONNECTION_CLOSED"},
+          name_method<Network>(),
+          uuid_method<Network, virNetworkGetUUIDString>(),
           {"bridge_name",
            bridge_name,
            "Its bridge on the host, nil for a network that works without one.",
@@ -234,34 +198,10 @@ core::Class network_class() {
            {{"bridge?", "string", ""}},
            "NO_NETWORK, CONNECTION_LOST",
            Blocking::yes},
-          {"xml",
-           xml,
-           "Its XML.",
-           {{"options?", "table", "inactive: boolean, the definition and not the state."}},
-           {{"xml", "string", ""}},
-           "NO_NETWORK, CONNECTION_LOST",
-           Blocking::yes},
-          {"is_active",
-           is_active,
-           "Whether it is started.",
-           {},
-           {{"active", "boolean", ""}},
-           "CONNECTION_LOST",
-           Blocking::yes},
-          {"is_persistent",
-           is_persistent,
-           "Whether it has a definition that outlives a stop.",
-           {},
-           {{"persistent", "boolean", ""}},
-           "CONNECTION_LOST",
-           Blocking::yes},
-          {"autostart",
-           autostart,
-           "Whether it starts with the host.",
-           {},
-           {{"on", "boolean", "Whether it starts with its host."}},
-           "NO_NETWORK",
-           Blocking::yes},
+          xml_method<Network, virNetworkGetXMLDesc, VIR_NETWORK_XML_INACTIVE>("NO_NETWORK"),
+          is_active_method<Network, virNetworkIsActive>("Whether it is started."),
+          is_persistent_method<Network, virNetworkIsPersistent>(),
+          autostart_method<Network, virNetworkGetAutostart>("NO_NETWORK"),
           {"dhcp_leases",
            dhcp_leases,
            "The leases that its DHCP server gave.",
@@ -288,14 +228,7 @@ core::Class network_class() {
            errors,
            Blocking::yes,
            Effect::changes},
-          {"set_autostart",
-           set_autostart,
-           "Whether it starts with the host.",
-           {{"on", "boolean", "Whether it starts with its host."}},
-           self,
-           errors,
-           Blocking::yes,
-           Effect::changes},
+          set_autostart_method<Network, virNetworkSetAutostart>(errors),
       },
       core::destroy_object<Network>};
 }

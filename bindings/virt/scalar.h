@@ -1,4 +1,5 @@
 // Values of libvirt's typed parameters, carried from a worker to Lua.
+// Tested by tests/bindings/virt/job_fields_test.cpp and statistics_test.lua.
 #pragma once
 
 #include <libvirt/libvirt.h>

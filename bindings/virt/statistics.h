@@ -1,4 +1,4 @@
-// Bulk statistics: all domains of a host in one call. Tested by tests/bindings/virt/statistics_test.cpp and the lab.
+// Bulk statistics: all domains of a host in one call. Tested by tests/bindings/virt/statistics_test.lua and the lab.
 #pragma once
 
 #include "bindings/core/module.h"

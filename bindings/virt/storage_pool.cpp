@@ -1,6 +1,7 @@
 #include "bindings/virt/storage_pool.h"
 
 #include "bindings/virt/enums.h"
+#include "bindings/virt/object_methods.h"
 #include "bindings/virt/scalar.h"
 #include "bindings/virt/storage_volume.h"
 
@@ -21,17 +22,6 @@ constexpr EnumName<> pool_states[] = {
     {VIR_STORAGE_POOL_INACCESSIBLE, "inaccessible"},
 };
 
-int name(lua_State* L) {
-  core::push(L, begin_call<Pool>(L, "Pool.name", "read the name of").name);
-  return 1;
-}
-
-int uuid(lua_State* L) {
-  auto call = begin_call<Pool>(L, "Pool.uuid", "read the UUID of");
-  core::push(L, uuid_text(call.get(), virStoragePoolGetUUIDString));
-  return 1;
-}
-
 int info(lua_State* L) {
   return run_call<Pool>(L, begin_call<Pool>(L, "Pool.info", "read the sizes of"), [](const PoolCall& call) -> Push {
     virStoragePoolInfo info{};
@@ -45,14 +35,6 @@ int info(lua_State* L) {
       return 1;
     };
   });
-}
-
-int xml(lua_State* L) {
-  Options options(L, 2, "Pool.xml");
-  unsigned flags = options.flag("inactive") ? VIR_STORAGE_XML_INACTIVE : 0;
-  options.finish();
-  return read_text<Pool>(L, "Pool.xml", "read the XML of",
-                         [flags](virStoragePoolPtr pool) { return virStoragePoolGetXMLDesc(pool, flags); });
 }
 
 int start(lua_State* L) {
@@ -88,25 +70,6 @@ int delete_pool(lua_State* L) {
 }
 
 int undefine(lua_State* L) { return change<Pool>(L, "Pool.undefine", "undefine", virStoragePoolUndefine); }
-
-int is_active(lua_State* L) { return ask<Pool>(L, "Pool.is_active", "read the state of", virStoragePoolIsActive); }
-
-int is_persistent(lua_State* L) {
-  return ask<Pool>(L, "Pool.is_persistent", "read the persistence of", virStoragePoolIsPersistent);
-}
-
-int autostart(lua_State* L) {
-  return ask<Pool>(L, "Pool.autostart", "read the autostart of", [](virStoragePoolPtr pool) {
-    int on = 0;
-    return virStoragePoolGetAutostart(pool, &on) < 0 ? -1 : on;
-  });
-}
-
-int set_autostart(lua_State* L) {
-  bool on = Args(L, "Pool.set_autostart").boolean(2, "on");
-  return change<Pool>(L, "Pool.set_autostart", "set the autostart of",
-                      [on](virStoragePoolPtr pool) { return virStoragePoolSetAutostart(pool, on ? 1 : 0); });
-}
 
 int volumes(lua_State* L) {
   return run_call<Pool>(L, begin_call<Pool>(L, "Pool.volumes", "list the volumes of"), [](const PoolCall& call) {
@@ -213,11 +176,11 @@ std::vector<core::Function> volume_functions_of_pool() {
 }
 
 std::vector<core::Function> pool_functions() {
-  const std::vector<core::Value> self{{"pool", "virt.Pool", "This pool."}};
+  const std::vector<core::Value> self{this_object<Pool>()};
   const core::Value start_options{"options?", "table", pool_build_doc};
   return {
-      {"name", name, "Its name.", {}, {{"name", "string", "Its name."}}, "CONNECTION_CLOSED"},
-      {"uuid", uuid, "Its UUID.", {}, {{"uuid", "string", "Its UUID."}}, "CONNECTION_CLOSED"},
+      name_method<Pool>(),
+      uuid_method<Pool, virStoragePoolGetUUIDString>(),
       {"info",
        info,
        "State (inactive, building, running, degraded, inaccessible) and sizes in bytes, as of the last refresh.",
@@ -225,34 +188,10 @@ std::vector<core::Function> pool_functions() {
        {{"info", "table", "state, capacity_bytes, allocation_bytes, available_bytes"}},
        "NO_POOL, CONNECTION_LOST",
        Blocking::yes},
-      {"xml",
-       xml,
-       "Its XML.",
-       {{"options?", "table", "inactive: boolean, the definition and not the state."}},
-       {{"xml", "string", ""}},
-       "NO_POOL, CONNECTION_LOST",
-       Blocking::yes},
-      {"is_active",
-       is_active,
-       "Whether it is started.",
-       {},
-       {{"active", "boolean", ""}},
-       "CONNECTION_LOST",
-       Blocking::yes},
-      {"is_persistent",
-       is_persistent,
-       "Whether it has a definition that outlives a stop.",
-       {},
-       {{"persistent", "boolean", ""}},
-       "CONNECTION_LOST",
-       Blocking::yes},
-      {"autostart",
-       autostart,
-       "Whether it starts with the host.",
-       {},
-       {{"on", "boolean", "Whether it starts with its host."}},
-       "NO_POOL",
-       Blocking::yes},
+      xml_method<Pool, virStoragePoolGetXMLDesc, VIR_STORAGE_XML_INACTIVE>("NO_POOL"),
+      is_active_method<Pool, virStoragePoolIsActive>("Whether it is started."),
+      is_persistent_method<Pool, virStoragePoolIsPersistent>(),
+      autostart_method<Pool, virStoragePoolGetAutostart>("NO_POOL"),
       {"start",
        start,
        "Starts it.",
@@ -303,14 +242,7 @@ std::vector<core::Function> pool_functions() {
        "OPERATION_INVALID, READ_ONLY",
        Blocking::yes,
        Effect::changes},
-      {"set_autostart",
-       set_autostart,
-       "Whether it starts with the host.",
-       {{"on", "boolean", "Whether it starts with its host."}},
-       self,
-       "OPERATION_INVALID, READ_ONLY",
-       Blocking::yes,
-       Effect::changes},
+      set_autostart_method<Pool, virStoragePoolSetAutostart>("OPERATION_INVALID, READ_ONLY"),
   };
 }
 

@@ -1,4 +1,4 @@
-// Texts that libvirt allocates.
+// Texts that libvirt allocates. Tested by tests/bindings/virt/domain_test.lua.
 #pragma once
 
 #include <cstdlib>

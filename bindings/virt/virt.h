@@ -5,7 +5,7 @@
 //   never waits for a remote and is called directly (run.h).
 // - Everything that Lua holds carries its connection, and the connection knows what Lua holds of it, so that
 //   Connection.close really ends it (vir_connection.h).
-// - The error of a call is read on the thread of the call, at once (vir_error.h).
+// - The error of a call is read on the thread of the call, at once (vir_error.h). Tested by tests/bindings/virt.
 #pragma once
 
 #include "bindings/core/module.h"

@@ -96,6 +96,10 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
   completion->add_option("shell", first_, "bash")->required()->type_name("SHELL");
   completion->callback([this] { dispatch_("completion", Json{{"shell", first_}}); });
 
+  CLI::App* help = add("help", "Help for a command, a module or a function: drover help virt.connect");
+  help->add_option("topic", first_, "Its name; all commands without one")->type_name("TOPIC");
+  help->callback([this] { dispatch_("help", Json{{"topic", first_}}); });
+
   CLI::App* complete = add("complete", "Candidates for the words of a command line; used by the completion script");
   complete->group("");
   complete->callback([this] { dispatch_("complete", Json::object()); });

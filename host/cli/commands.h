@@ -1,4 +1,5 @@
 // Declares every command with its options; what a command does is stdlib/command/NAME.lua.
+// Tested by tests/transcripts/help.in and tests/transcripts/manual_test.
 #pragma once
 
 #include <CLI/CLI.hpp>

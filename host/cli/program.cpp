@@ -93,7 +93,37 @@ std::string help_hint(const CLI::App& app) {
   return "see drover " + (asked.empty() ? "" : asked[0]->get_name() + " ") + "--help";
 }
 
-int usage_error(const std::string& message, const std::string& hint) {
+// What is missing, as a person would write it: "show needs PLAYBOOK", not "playbook is required".
+std::string missing_words(const CLI::App& app, const CLI::RequiredError& error) {
+  std::string message = error.what();
+  std::vector<const CLI::App*> asked = app.get_subcommands([](const CLI::App* one) { return one->parsed(); });
+  for (const CLI::App* command : asked) {
+    for (const CLI::Option* option : command->get_options()) {
+      if (message != option->get_name() + " is required") continue;
+      std::string words = option->get_positional() ? "" : option->get_name() + " ";
+      return command->get_name() + " needs " + words + option->get_type_name();
+    }
+  }
+  return message;
+}
+
+// `drover help` and `drover help run`, as people ask for --help. What else there is to ask for is stdlib/help.lua's.
+void turn_help_around(std::vector<std::string>& arguments, size_t first_word, const std::vector<std::string>& names) {
+  if (first_word >= arguments.size() || arguments[first_word] != "help") return;
+  if (first_word + 1 == arguments.size()) {
+    arguments = {"--help"};
+  } else if (std::find(names.begin(), names.end(), arguments[first_word + 1]) != names.end()) {
+    arguments = {arguments[first_word + 1], "--help"};
+  }
+}
+
+int usage_error(const std::string& message, const std::string& hint, bool as_json) {
+  if (as_json) {
+    Json problem{{"domain", "usage"}, {"code", "BAD_USAGE"}, {"message", message}};
+    if (!hint.empty()) problem["hint"] = hint;
+    std::printf("%s\n", Json{{"error", problem}, {"event", "error"}}.dump().c_str());
+    return exit_usage;
+  }
   std::fprintf(stderr, "drover: %s\n", message.c_str());
   if (!hint.empty()) std::fprintf(stderr, "  %s\n", hint.c_str());
   return exit_usage;
@@ -142,15 +172,18 @@ int run_program(int argc, char** argv) {
   if (first_word < arguments.size() && looks_like_script(arguments[first_word])) {
     arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(first_word), "script");
   }
+  bool as_json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
   std::vector<std::string> names = command_names(app);
   if (first_word < arguments.size() && std::find(names.begin(), names.end(), arguments[first_word]) == names.end()) {
     std::string hint = did_you_mean(arguments[first_word], names);
-    return usage_error("there is no command '" + arguments[first_word] + "'", hint.empty() ? help_hint(app) : hint);
+    return usage_error("there is no command '" + arguments[first_word] + "'", hint.empty() ? help_hint(app) : hint,
+                       as_json);
   }
   if (arguments.empty()) {
     std::fputs(app.help().c_str(), stdout);
     return exit_done;
   }
+  turn_help_around(arguments, first_word, names);
   passed_on = take_passed_on(arguments);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 takes them
   try {
@@ -167,9 +200,11 @@ int run_program(int argc, char** argv) {
     std::vector<std::string> unread = app.remaining(true);
     std::string hint = unread.empty() ? "" : did_you_mean(unread[0], option_names(app));
     return usage_error(unread.empty() ? error.what() : "'" + unread[0] + "' means nothing here",
-                       hint.empty() ? help_hint(app) : hint);
+                       hint.empty() ? help_hint(app) : hint, as_json);
+  } catch (const CLI::RequiredError& error) {
+    return usage_error(missing_words(app, error), help_hint(app), as_json);
   } catch (const CLI::ParseError& error) {
-    return usage_error(error.what(), help_hint(app));
+    return usage_error(error.what(), help_hint(app), as_json);
   } catch (const Error& error) {  // before any Lua runs: a broken installation, no memory
     std::fprintf(stderr, "drover: %s\n", error.what());
     return exit_failed;

@@ -1,4 +1,4 @@
-// The command line: one file per command, all listed in program.cpp.
+// The command line: one file per command, all listed in program.cpp. Tested by tests/transcripts.
 #pragma once
 
 #include <functional>

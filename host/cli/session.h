@@ -1,4 +1,5 @@
 // What a command works with: the Lua state, the scheduler, and how results and errors are shown.
+// Tested by tests/transcripts/errors.in and tests/transcripts/interrupts.in.
 #pragma once
 
 #include <memory>

@@ -57,7 +57,14 @@ local function runs()
   return ids
 end
 
-local by_value = { PLAYBOOK = playbooks, HOST = hosts, RUN = runs, FILE = function() return { ":files" } end,
+local function commands(request)
+  local names = {}
+  for name in pairs(request.program.commands) do add(names, name) end
+  return names
+end
+
+local by_value = { TOPIC = commands,
+  PLAYBOOK = playbooks, HOST = hosts, RUN = runs, FILE = function() return { ":files" } end,
   DIR = function() return { ":folders" } end, SHELL = function() return { "bash" } end }
 
 -- ---- where the cursor stands ----

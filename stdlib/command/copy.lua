@@ -1,4 +1,5 @@
 -- drover copy PLAYBOOK DIR: a copy to edit; an existing file is never overwritten.
+-- Tested by tests/transcripts/playbooks.in.
 local files = require "files"
 local playbook = require "playbook"
 

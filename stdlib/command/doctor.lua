@@ -3,6 +3,7 @@
 local core = require "drover.core"
 local errors = require "errors"
 local journal = require "journal"
+local layout = require "layout"
 
 -- What mends something depends on the distribution's package names.
 local packages = {
@@ -59,7 +60,8 @@ define("private keys in memory", function(one)
   local kind = one:query { "stat", "--file-system", "--format=%T", "/run", check = false }.output:match("%S+")
   if kind == "tmpfs" or kind == "ramfs" then return "/run is " .. kind end
   return nil, ("/run is %s, not tmpfs: the key of a run would be written to a disk"):format(kind or "unknown"),
-    "mount -t tmpfs -o mode=755,nosuid,nodev tmpfs /run"
+    "add 'tmpfs /run tmpfs mode=755,nosuid,nodev 0 0' to /etc/fstab and restart the host; mounted over a /run in use, "
+    .. "it would hide the sockets of what runs"
 end)
 
 define("firewall", function(one)
@@ -105,9 +107,13 @@ local function show(name, rows)
   print(name)
   local widest = 0
   for _, row in ipairs(rows) do widest = math.max(widest, #row.check) end
+  local rest = (" "):rep(widest + 8)
+  local function show_text(text, first)
+    for _, line in ipairs(layout.wrap(text, math.max(terminal.width(), #rest + 40), first, rest)) do print(line) end
+  end
   for _, row in ipairs(rows) do
-    print(("  %s  %-" .. widest .. "s  %s"):format(row.ok and "ok" or "no", row.check, row.text))
-    if row.mend then print((" "):rep(widest + 8) .. row.mend) end
+    show_text(row.text, ("  %s  %-" .. widest .. "s  "):format(row.ok and "ok" or "no", row.check))
+    if row.mend then show_text(row.mend, rest) end
   end
 end
 

@@ -1,4 +1,5 @@
 -- drover eval 'CODE' args...: runs Lua code and prints what it returns, one value a line.
+-- Tested by tests/transcripts/eval.in and tests/stdlib/prelude_test.lua.
 local core = require "drover.core"
 local display = require "display"
 

@@ -1,4 +1,4 @@
--- drover list: the playbooks, where each comes from, and what it overrides.
+-- drover list: the playbooks, where each comes from, and what it overrides. Tested by tests/transcripts/playbooks.in.
 local core = require "drover.core"
 local playbook = require "playbook"
 

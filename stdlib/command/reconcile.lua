@@ -1,5 +1,6 @@
 -- drover reconcile DOMAIN --hosts a,b [--act] [--json]: asks both hosts who has the domain, and says, or does, what the
 -- table of stdlib/reconcile.lua makes of it. The first host is the source: where the domain belongs if in doubt.
+-- Tested by tests/stdlib/prelude_test.lua and tests/lab/suites/live_migrate.
 local reconcile = require "reconcile"
 
 local function two_hosts(text)

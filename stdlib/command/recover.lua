@@ -1,4 +1,5 @@
 -- drover recover [RUN]: finishes what dead runs left. Doing it again changes nothing more.
+-- Tested by tests/stdlib/recovery_test.lua and tests/transcripts/run.in.
 local journal = require "journal"
 local recovery = require "recovery"
 local screen = require "screen"

@@ -1,23 +1,19 @@
--- drover report [RUN]: one run's steps, leases and errors, from the journal.
-local core = require "drover.core"
+-- drover report [RUN] [--html]: one run's steps, leases and errors, from the journal.
+-- Tested by tests/stdlib/command/report_test.lua.
+local history = require "history"
 local journal = require "journal"
+local layout = require "layout"
 local units = require "units"
-
--- JSON that a torn write may have spoilt: what is left of a history is shown all the same.
-local function decoded(text)
-  local ok, value = core.pcall(json.decode, text)
-  return ok and type(value) == "table" and value or {}
-end
 
 local units_of_numbers = { "_ms$", "_bytes$", "_bytes_s$" }
 
--- The data of an event, without nulls and without figures that are no numbers.
+-- The data of an event, without nulls and without figures that are no whole numbers.
 local function event_data(text)
-  local data = decoded(text)
+  local data = history.decoded(text)
   for name, value in pairs(data) do
-    local wrong = value == json.null() or type(name) ~= "string"
+    local wrong = value == json.null()
     for _, unit in ipairs(units_of_numbers) do
-      wrong = wrong or name:find(unit) and type(value) ~= "number"
+      wrong = wrong or type(name) == "string" and name:find(unit) and math.type(value) ~= "integer"
     end
     if wrong then data[name] = nil end
   end
@@ -26,8 +22,62 @@ end
 
 local function field(value) return value ~= nil and tostring(value) or "?" end
 
+local function clock(at_ms) return os.date("!%Y-%m-%d %H:%M:%S UTC", at_ms // 1000) end
+
+local shown = { step = true, summary = true, warning = true }
+
+local function print_steps(events)
+  local any = false
+  for _, event in ipairs(events) do
+    if shown[event.type] and not any then print() end
+    any = any or shown[event.type]
+    if event.type == "step" then
+      local elapsed_ms = event.data.elapsed_ms
+      print(("  %s  %-50s %s"):format(event.data.ok == true and "ok" or "no", field(event.data.step),
+        math.type(elapsed_ms) == "integer" and units.format_duration(elapsed_ms) or ""))
+    elseif event.type == "summary" then
+      for _, row in ipairs(event.data) do
+        if type(row) == "table" then print(("      %s: %s"):format(field(row[1]), field(row[2]))) end
+      end
+    elseif event.type == "warning" then
+      print("  warning  " .. field(event.data.message))
+    end
+  end
+end
+
+-- The entries of a type, each with what became of it.
+local function print_entries(rows, type, title)
+  local lines = {}
+  for _, row in ipairs(rows) do
+    if row.entry.type == type then
+      lines[#lines + 1] = { "  " .. row.word, row.text
+        .. (row.entry.error ~= "" and ": " .. row.entry.error or "") }
+    end
+  end
+  if #lines == 0 then return end
+  print("\n" .. title .. ":")
+  for _, line in ipairs(layout.columns(lines)) do print(line) end
+end
+
+local function show(one, entries, events)
+  local about = history.about(history.decoded(one.parameters))
+  print(("run %s: %s%s"):format(one.id, one.playbook, about ~= "" and ", " .. about or ""))
+  print(("  %s, began %s%s"):format((history.outcome(one)), clock(one.started_ms),
+    one.ended_ms > 0 and ", took " .. units.format_duration(one.ended_ms - one.started_ms) or ""))
+  if one.error ~= "" then
+    local problem = history.decoded(one.error)
+    print("  " .. (type(problem.host) == "string" and problem.host .. ": " or "") .. field(problem.message))
+    if type(problem.hint) == "string" then print("    " .. problem.hint) end
+  end
+  local next_step = history.next_step(one)
+  if next_step then print("  " .. next_step) end
+  print_steps(events)
+  local rows = history.entries(one, entries, events)
+  for _, title in ipairs(history.titles) do print_entries(rows, title[1], title[2]) end
+end
+
 return function(request)
-  local store = journal.open()
+  local store <close> = journal.open()
   local one = request.run ~= "" and store:find_run(request.run) or request.run == "" and store:runs(1)[1]
   if not one then
     errors.raise { domain = "usage", code = "NO_RUN", where = false, hint = "'drover runs' lists them",
@@ -36,32 +86,15 @@ return function(request)
   local entries, events = store:entries(one.id), store:events(one.id)
   for _, event in ipairs(events) do event.data = event_data(event.data) end
   if request.html then
-    io.write(require("report_html").page(one, entries, events, decoded(one.parameters),
-      one.error ~= "" and decoded(one.error) or nil))
+    io.write(require("report_html").page(one, entries, events, history.decoded(one.parameters),
+      one.error ~= "" and history.decoded(one.error) or nil))
     return
   end
   if request.json then
     one.playbook_text = nil
-    one.parameters, one.error = decoded(one.parameters), one.error ~= "" and decoded(one.error) or nil
+    one.parameters, one.error = history.decoded(one.parameters), one.error ~= "" and history.decoded(one.error) or nil
     print(json.encode { run = one, entries = json.array(entries), events = json.array(events) })
     return
   end
-  print(("run %s: %s, %s"):format(one.id, one.playbook, one.state))
-  for _, event in ipairs(events) do
-    if event.type == "step" then
-      local elapsed_ms = event.data.elapsed_ms
-      print(("  %s  %-50s %s"):format(event.data.ok == true and "ok" or "no", field(event.data.step),
-        math.type(elapsed_ms) == "integer" and units.format_duration(elapsed_ms) or ""))
-    elseif event.type == "summary" then
-      for _, row in ipairs(event.data) do print(("      %s: %s"):format(row[1], row[2])) end
-    elseif event.type == "warning" then
-      print("  warning  " .. field(event.data.message))
-    end
-  end
-  if #entries > 0 then print("leases and undo entries") end
-  for _, entry in ipairs(entries) do
-    print(("  %-6s  %-7s  %s%s"):format(entry.type, entry.state, entry.label,
-      entry.error ~= "" and ": " .. entry.error or ""))
-  end
-  if one.error ~= "" then print("error: " .. field(decoded(one.error).message)) end
+  show(one, entries, events)
 end

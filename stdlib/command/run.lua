@@ -1,4 +1,5 @@
 -- drover run PLAYBOOK --param value ... [--plan] [--keep-on-failure] [--json] [-v]
+-- Tested by tests/transcripts/run.in.
 local params = require "params"
 local playbook = require "playbook"
 local run = require "run"

@@ -1,23 +1,44 @@
--- drover runs: the runs in the journal, newest first.
+-- drover runs: the runs in the journal, newest first. Tested by tests/stdlib/command/runs_test.lua.
+local history = require "history"
 local journal = require "journal"
+local layout = require "layout"
+local screen = require "screen"
 local units = require "units"
 
+local most = 100
+
 return function(request)
-  local store = journal.open()
-  local list = store:runs(100)
+  local store <close> = journal.open()
+  local list = store:runs(most)
   if request.json then
     for _, one in ipairs(list) do
       one.playbook_text = nil
-      one.parameters = json.decode(one.parameters)
-      one.error = one.error ~= "" and json.decode(one.error) or nil
+      one.parameters, one.error = history.decoded(one.parameters), one.error ~= "" and history.decoded(one.error) or nil
     end
     print(json.encode(json.array(list)))
     return
   end
-  if #list == 0 then print("no runs yet") end
-  for _, one in ipairs(list) do
-    local state = one.state == "running" and not one.alive and "dead" or one.state
-    local took = one.ended_ms > 0 and units.format_duration(one.ended_ms - one.started_ms) or ""
-    print(("%s  %-14s  %-20s  %s"):format(one.id, state, one.playbook, took))
+  if #list == 0 then
+    print("no runs yet")
+    return
   end
+  local view, rows, classes = screen.new(), { { "RUN", "OUTCOME", "TOOK", "PLAYBOOK", "ABOUT" } }, {}
+  for index, one in ipairs(list) do
+    local outcome, class = history.outcome(one)
+    rows[index + 1] = { one.id, outcome,
+      one.ended_ms > 0 and units.format_duration(one.ended_ms - one.started_ms) or "", one.playbook,
+      history.about(history.decoded(one.parameters)) }
+    classes[index + 1] = { word = outcome, class = class }
+  end
+  for index, line in ipairs(layout.columns(rows)) do
+    local painted = classes[index]
+    if not painted then
+      print(view:paint("dim", line))
+    else
+      -- Coloured afterwards: a colour has no width.
+      local from, to = line:find(painted.word, #rows[index][1] + 1, true)
+      print(line:sub(1, from - 1) .. view:paint(painted.class, painted.word) .. line:sub(to + 1))
+    end
+  end
+  if #list == most then print(("These are the newest %d."):format(most)) end
 end

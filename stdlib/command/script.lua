@@ -1,5 +1,6 @@
 -- drover FILE.lua args...: runs a Lua file with its arguments in ... and in `arg`. Connections that it leaves open are
 -- closed; an integer that it returns is the exit code.
+-- Tested by tests/transcripts/eval.in and tests/stdlib/prelude_test.lua.
 local core = require "drover.core"
 
 local function read(path)

@@ -1,4 +1,6 @@
 -- drover show PLAYBOOK (and run PLAYBOOK --help): purpose, parameters, examples. Touches no host.
+-- Tested by tests/transcripts/playbooks.in.
+local layout = require "layout"
 local params = require "params"
 local playbook = require "playbook"
 
@@ -17,7 +19,9 @@ return function(request)
     return
   end
   print(loaded.name .. ": " .. definition.summary)
-  if definition.description then print("\n" .. (definition.description:gsub("%s+$", ""))) end
+  if definition.description then
+    print("\n" .. table.concat(layout.flow(definition.description, terminal.width()), "\n"))
+  end
   print("\nParameters:")
   print(table.concat(params.help(definition.params, terminal.width()), "\n"))
   if definition.examples then

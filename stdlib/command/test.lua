@@ -1,4 +1,5 @@
 -- drover test FILE...: runs Lua test files (stdlib/test.lua), prints failures and one summary.
+-- Tested by tests/stdlib/test_test.lua.
 local core = require "drover.core"
 local test = require "test"
 

@@ -1,4 +1,5 @@
 -- drover undo RUN: takes back what a run kept on purpose (run --keep-on-failure).
+-- Tested by tests/stdlib/recovery_test.lua.
 local journal = require "journal"
 local recovery = require "recovery"
 local screen = require "screen"

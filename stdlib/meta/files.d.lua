@@ -21,10 +21,6 @@ function files.is_folder(path) end
 ---@return string path
 function files.create(path, data) end
 
----As root, raises when others may write the file or its folder. Raises UNSAFE_PERMISSIONS.
----@param path string A file or a folder.
-function files.refuse_unsafe(path) end
-
 ---Random bytes as hexadecimal text. Raises NO_RANDOM.
 ---@param bytes integer 1 to 64.
 ---@return string text

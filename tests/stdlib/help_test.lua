@@ -30,6 +30,24 @@ test.case("help of a module lists its bound functions and those of stdlib", func
   test.matches(help.text "xml", "xml%.Node  ")
 end)
 
+test.case("help is broken at the width of the terminal, below what it belongs to, and loses nothing", function()
+  for _, what in ipairs { "virt.Domain", "async", "virt.connect", "units" } do
+    local whole = help.text(what)
+    local narrow = help.text(what, 60)
+    test.equal((narrow:gsub("%s+", " ")), (whole:gsub("%s+", " ")))
+    for line in narrow:gmatch("[^\n]+") do test.is_true(#line <= 60 or line:find("^  %S+%b() ?%-?>? ?%S*$"), line) end
+  end
+  test.matches(help.text("virt.connect", 60), "\n  options  table, [^\n]+\n           %S")
+end)
+
+test.case("where a file is tested is not part of its help, and its sentences are joined", function()
+  for _, name in ipairs { "units", "async", "recovery", "migrate", "reconcile" } do
+    test.is_nil(help.text(name):find("Tested"), name)
+  end
+  test.matches(help.text "units", "\n\nSizes and durations as people write them%. Sizes are bytes, durations are "
+    .. "milliseconds, both integers%.\n")
+end)
+
 test.case("help without a name lists the modules", function()
   for _, name in ipairs { "virt", "ssh", "playbook" } do test.matches(help.text(), "\n  " .. name .. " +%u?%l") end
 end)

@@ -88,6 +88,17 @@ test.case("what the caller says counts before the target, and that before the in
   end)
 end)
 
+test.case("an error of a host of the inventory is named as there; the address is in the message", function()
+  local function refuse()
+    errors.raise { code = "NO_CONNECTION", host = "10.0.0.11", message = "cannot connect to 10.0.0.11" }
+  end
+  with({ ssh = { connect = refuse } }, [[return { kvm1 = { address = "10.0.0.11" } }]], function()
+    local problem = test.raises("NO_CONNECTION", host.connect, "kvm1")
+    test.matches(tostring(problem), "kvm1: cannot connect to 10%.0%.0%.11$")
+    test.equal(test.raises("NO_CONNECTION", host.connect, "10.0.0.11").host, "10.0.0.11")
+  end)
+end)
+
 test.case("the libvirt URI keeps the name that ssh knows, and carries user, port and key", function()
   local ssh = fake_ssh()
   local text = [[return { kvm1 = { address = "2001:db8::5", user = "o@p", identity_file = "/a b" },

@@ -121,7 +121,7 @@ end)
 test.case("help has every parameter, its choices and its default, within the width", function()
   local lines = params.help(declarations, 80)
   local text = table.concat(lines, "\n")
-  for _, expected in ipairs { "%-%-channel ssh|direct +Channel%. %[ssh%]", "%-%-live +Flag%. %[yes%]",
+  for _, expected in ipairs { "%-%-channel ssh|direct +Channel%. %[ssh%]", "%-%-%[no%-%]live +Flag%. %[yes%]",
     "Domain%. Required%." } do
     test.matches(text, expected)
   end

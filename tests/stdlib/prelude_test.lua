@@ -18,6 +18,16 @@ test.case("a global that is not there names the nearest", function()
   test.matches(problem, "'untis' is not defined; did you mean 'units'%?")
 end)
 
+test.case("every global that the prelude offers loads", function()
+  local text = fakes.read(require("drover.core").stdlib .. "/prelude.lua")
+  local seen = 0
+  for name in text:match("\nlocal lazy = (%b{})"):gmatch('= "([%w_.]+)"') do
+    seen = seen + 1
+    test.is_true(_G[name], name)
+  end
+  test.is_true(seen > 15, "names seen: " .. seen)
+end)
+
 test.case("generators may wait, and errors come out of coroutine.wrap", function()
   local generate = coroutine.wrap(function()
     for index = 1, 3 do

@@ -1,13 +1,17 @@
--- Shows that the README is true: its commands exist, its files are there, its playbook runs.
+-- Shows that the README is true: its commands and paths exist, its playbook and its one-liner run, the output at its
+-- top is what live-migrate writes, and its tables say what the program says.
 local core = require "drover.core"
+local lease = require "lease"
 local playbook = require "playbook"
 local params = require "params"
 local test = require "test"
+local fakes = test.load(..., "fakes")
 
 local root = (...):match("^(.*)tests/") or ""
 if root == "" then root = "./" end
-local file <close> = assert(io.open(root .. "README.md", "rb"))
-local readme = file:read "a"
+local readme = assert(fakes.read(root .. "README.md"))
+local machine = host.local_machine()
+local drover = machine:query({ "sh", "-c", "readlink /proc/$PPID/exe" }).output:gsub("\n", "")
 
 local function blocks(language)
   local found = {}
@@ -15,26 +19,23 @@ local function blocks(language)
   return found
 end
 
-local function help_of_the_program()
-  local machine = host.local_machine()
-  local drover = machine:query({ "sh", "-c", "readlink /proc/$PPID/exe" }).output:gsub("\n", "")
-  return machine:query({ drover, "--help" }).output
-end
-
 test.case("every drover command in the README exists", function()
-  local help = help_of_the_program()
+  local help = machine:query({ drover, "--help" }).output
   local seen = 0
-  for _, block in ipairs(blocks "console") do
-    for command in block:gmatch("[#$] drover (%l[%l-]*)") do
-      seen = seen + 1
-      test.matches(help, "\n  " .. command:gsub("%-", "%%-") .. " ")
-    end
+  local function check(command)
+    seen = seen + 1
+    test.matches(help, "\n  " .. command:gsub("%-", "%%-") .. " ")
   end
-  test.is_true(seen >= 7, "commands seen: " .. seen)
+  for _, block in ipairs(blocks "console") do
+    for command in block:gmatch("[#$] drover (%l[%l-]*)") do check(command) end
+  end
+  for command in readme:gmatch("`drover (%l[%l-]*)[ `]") do check(command) end
+  test.is_true(seen >= 15, "commands seen: " .. seen)
 end)
 
 test.case("every parameter of live-migrate that the README names exists", function()
   local definition = playbook.load("live-migrate").definition
+  local seen = 0
   for _, block in ipairs(blocks "console") do
     for words in block:gmatch("live%-migrate (%-%-[^\n#]+)") do
       local list = {}
@@ -42,14 +43,21 @@ test.case("every parameter of live-migrate that the README names exists", functi
         if word ~= "--plan" then list[#list + 1] = word end
       end
       params.parse(definition.params, list, "live-migrate")
+      seen = seen + 1
     end
   end
+  test.is_true(seen >= 4, "runs seen: " .. seen)
 end)
 
 test.case("every path of the project in the README is there", function()
-  for path in readme:gmatch("%./(tests/[%w/_-]+)") do
+  local seen = 0
+  local function check(path)
+    seen = seen + 1
     test.is_true(io.open(root .. path), path)
   end
+  for path in readme:gmatch("%./(tests/[%w/_-]+)") do check(path) end
+  for path in readme:gmatch("`(%l+/[%l/]*)`") do check(path) end
+  test.is_true(seen >= 10, "paths seen: " .. seen)
 end)
 
 test.case("the README's own playbook runs", function()
@@ -66,4 +74,77 @@ test.case("the README's own playbook runs", function()
   loaded.definition.run(ctx, values)
   test.equal(rows, { two = "running" })
   test.is_true(core.version, "a version")
+end)
+
+-- The steps and the summary of a run as the README's first block has them.
+local function shown()
+  local block = blocks("console")[1]
+  local steps, rows = {}, {}
+  for label in block:gmatch("\n  ok  ([^\n]+)") do steps[#steps + 1] = label:gsub("  [%d.]+ m?s$", "") end
+  for name in block:match("done in [^\n]+\n(.*)"):gmatch("  (%S.-)  +[^\n]+\n") do rows[#rows + 1] = name end
+  return block, steps, rows
+end
+
+test.case("the steps at the README's top are those of live-migrate, in their order", function()
+  local block, steps = shown()
+  local words = {}
+  for word in block:match("live%-migrate ([^\n]+)"):gmatch("%S+") do words[#words + 1] = word end
+  local definition = playbook.load("live-migrate").definition
+  local values = params.parse(definition.params, words, "live-migrate")
+  local seen = {}
+  local ctx = setmetatable({ step = function(_, label) seen[#seen + 1] = label end },
+    { __index = function() return function() end end })
+  local move = { source = { name = values.from }, destination = { name = values.to }, ctx = ctx, p = values }
+  local before = { open = migrate.open, summarise = migrate.summarise }
+  rawset(migrate, "open", function() return move end)
+  rawset(migrate, "summarise", function() end)
+  local ok, problem = pcall(definition.run, ctx, values)
+  for name, f in pairs(before) do rawset(migrate, name, f) end
+  if not ok then error(problem, 0) end
+  test.equal(steps, seen)
+end)
+
+test.case("the rows of its summary are those that a move writes, and its leases are stock ones", function()
+  local block, _, rows = shown()
+  local source = fakes.read(core.stdlib .. "/migrate/after.lua") .. fakes.read(core.stdlib .. "/command/run.lua")
+  test.is_true(#rows >= 6, "rows seen: " .. #rows)
+  for _, name in ipairs(rows) do test.is_true(source:find(('"%s"'):format(name), 1, true), name) end
+  for kind in block:match("taken back +([^\n]+)"):gmatch("[%l-]+") do test.equal(lease.find(kind).name, kind) end
+end)
+
+test.case("its table of exit codes has those of the program", function()
+  local program = fakes.read(root .. "host/cli/program.h")
+  local codes, told = {}, {}
+  for code in program:gmatch("\n  exit_%l+[_%l]* = (%d+)") do codes[#codes + 1] = code end
+  for code in readme:match("### Exit codes(.-)##"):gmatch("\n| (%d+) |") do told[#told + 1] = code end
+  test.equal(told, codes)
+end)
+
+test.case("what it says of ctx, of a host and of scripts is there", function()
+  for name in readme:gmatch("`ctx:([%l_]+)") do test.equal(type(require("context")[name]), "function", name) end
+  local here <close> = host.connect()
+  for name in readme:gmatch("`h[:.]([%l_]+)") do
+    local opens = name == "virt" or name == "firewall"  -- properties, which take libvirt and root
+    test.is_true(opens or here[name], name)
+  end
+  local code = readme:match("`drover eval '([^']*virt[^']*)'`")
+  local result = machine:query { drover, "eval", (code:gsub("qemu:///system", "test:///default")) }
+  test.matches(result.output, "^%S+\n$")
+  for name in readme:gmatch("`drover help ([%w.]+)`") do
+    test.matches(machine:query({ drover, "help", name }).output, "^" .. name)
+  end
+end)
+
+test.case("every package that it says drover stands on is in the list of packages", function()
+  local list = fakes.read(root .. "tests/packages/build.list"):lower()
+  local seen = 0
+  for names in readme:match("| package | why |(.-)\n\n"):gmatch("\n| ([^|]+) |") do
+    for name in names:lower():gmatch("%a+[%a%d-]*") do
+      if not name:find("^lua") and name ~= "c" then
+        seen = seen + 1
+        test.is_true(list:find(name, 1, true), name)
+      end
+    end
+  end
+  test.is_true(seen >= 8, "packages seen: " .. seen)
 end)

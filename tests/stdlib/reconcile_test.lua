@@ -3,6 +3,7 @@
 local test = require "test"
 local reconcile = require "reconcile"
 local fakes = test.load(..., "fakes")
+fakes.no_pauses()
 
 local uuid = "0f0e0d0c-0000-4000-8000-000000000001"
 

@@ -1,6 +1,5 @@
--- Shows what is written for readers without a terminal and for programs, and how values and errors look.
+-- Shows what is written for readers without a terminal, for those with one, and for programs.
 local test = require "test"
-local display = require "display"
 local screen = require "screen"
 
 -- What a screen writes.
@@ -51,19 +50,4 @@ test.case("a terminal's live line is replaced and never wider than the screen", 
   local text = written("terminal", show)
   test.matches(text, "\r\27%[K")
   for line in text:gsub("\27%[%d*m", ""):gsub("\27%[K", ""):gmatch("[^\r\n]+") do test.is_true(#line <= 100, line) end
-end)
-
-test.case("values are shown by their fields in order, bounded in depth", function()
-  test.equal(display.value("text"), "text")
-  test.equal(display.value({ 1, "two", b = true, a = { x = 1 } }), '{ 1, "two", a = { x = 1 }, b = true }')
-  test.equal(display.value({}), "{}")
-  local cycle = {}
-  cycle.own = cycle
-  test.equal(display.value(cycle), "{ own = <cycle> }")
-  test.equal(display.value({ ["a b"] = 1, [true] = 2 }), '{ [true] = 2, ["a b"] = 1 }')
-  local deep = {}
-  local at = deep
-  for _ = 1, 50 do at.x = {} at = at.x end
-  test.matches(display.value(deep), "{...}")
-  test.equal(display.value(errors.new { code = "X", message = "the message" }), "the message")
 end)

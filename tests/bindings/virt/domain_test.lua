@@ -1,48 +1,6 @@
 -- Shows domains on libvirt's test driver: finding, states, definition, removal. Each case has a node of its own.
 local test = require "test"
-local native = require "native.host"
-
-local machine = native.local_machine()
-
-local node_xml = [[
-<node>
-  <domain type="test" xmlns:test="http://libvirt.org/schemas/domain/test/1.0">
-    <name>web</name>
-    <uuid>11111111-2222-3333-4444-555555555555</uuid>
-    <memory unit="MiB">512</memory>
-    <currentMemory unit="MiB">256</currentMemory>
-    <vcpu current="1">4</vcpu>
-    <os><type>hvm</type></os>
-    <devices>
-      <memballoon model="virtio"/>
-      <disk type="file" device="disk"><source file="/images/web.img"/><target dev="vda" bus="virtio"/></disk>
-      <interface type="network"><mac address="52:54:00:00:00:01"/><source network="default"/></interface>
-    </devices>
-    <test:domainsnapshot>
-      <name>before</name><creationTime>1700000000</creationTime><state>running</state><active>1</active>
-      <domain type="test"><name>web</name><uuid>11111111-2222-3333-4444-555555555555</uuid>
-        <memory unit="MiB">512</memory><os><type>hvm</type></os></domain>
-    </test:domainsnapshot>
-  </domain>
-  <domain type="test" xmlns:test="http://libvirt.org/schemas/domain/test/1.0">
-    <name>idle</name>
-    <memory unit="MiB">64</memory>
-    <os><type>hvm</type></os>
-    <test:runstate>5</test:runstate>
-  </domain>
-  <network><name>default</name><bridge name="virbr0"/>
-    <ip address="192.168.122.1" netmask="255.255.255.0"><dhcp><range start="192.168.122.128" end="192.168.122.253"/>
-    </dhcp></ip></network>
-</node>]]
-
--- Runs body(connection) on a test host of its own.
-local function with_node(body)
-  local folder <close> = setmetatable({ path = machine:temp_directory { under = "/tmp" } },
-    { __close = function(self) machine:remove_directory(self.path, { recursive = true }) end })
-  machine:write_file(folder.path .. "/node.xml", node_xml)
-  local connection <close> = virt.connect("test://" .. folder.path .. "/node.xml")
-  body(connection)
-end
+local with_node = test.load(..., "node").with_node
 
 local function names(list)
   local found = {}
@@ -250,50 +208,5 @@ test.case("memory and CPUs are set in bytes and counts", function()
     test.equal(stats.usable_bytes, 192 << 20)
     test.equal(stats.last_update_s, 627319920)
     test.equal(web:set_memory_stats_period(5):name(), "web")
-  end)
-end)
-
-test.case("disks and interfaces are asked by their names", function()
-  with_node(function(connection)
-    local web = connection:domain("web")
-    test.equal(type(web:disk_errors()), "table")
-    test.raises("INVALID_ARGUMENT", web.block_stats, web, "vdz")
-    test.is_true(web:block_stats("vda").read_bytes >= 0)
-    test.raises("BAD_ARGUMENT", web.block_resize, web, "vda", -1)
-  end)
-end)
-
-test.case("addresses come from the source that is named", function()
-  with_node(function(connection)
-    local web = connection:domain("web")
-    local interfaces = web:addresses("lease")
-    test.equal(interfaces[1].mac, "52:54:00:00:00:01")
-    test.equal(interfaces[1].addresses[1].type, "ipv4")
-    test.equal(interfaces[1].addresses[1].prefix, 24)
-    test.raises("BAD_ARGUMENT", web.addresses, web, "guess")
-    test.raises("BAD_ARGUMENT", web.addresses, web)
-  end)
-end)
-
-test.case("an agent query that would change the guest is refused before it is sent", function()
-  with_node(function(connection)
-    local web = connection:domain("web")
-    test.raises("NOT_A_QUERY", web.agent_query, web, '{"execute":"guest-shutdown"}')
-    test.raises("NOT_A_QUERY", web.agent_query, web, '{"execute":"guest-exec"}')
-    test.raises("BAD_ARGUMENT", web.agent_query, web, "guest-info")
-    test.raises("UNSUPPORTED", web.agent_query, web, '{"execute":"guest-info"}')
-    test.raises("UNSUPPORTED", web.agent_command, web, '{"execute":"guest-exec"}', 1)
-  end)
-end)
-
-test.case("the guest's file systems are frozen and thawed", function()
-  with_node(function(connection)
-    local web = connection:domain("web")
-    test.is_true(#web:file_systems() > 0)
-    local frozen = web:freeze()
-    test.is_true(frozen > 0)
-    test.equal(web:thaw(), frozen)
-    test.is_true(web:time_ms() > 0)
-    test.matches(web:hostname(), "webhost")
   end)
 end)

@@ -1,0 +1,12 @@
+-- drover help TOPIC: what help(TOPIC) says in a script. Help for commands comes from host/cli/program.cpp.
+-- Tested by tests/transcripts/help.in.
+local core = require "drover.core"
+local errors = require "errors"
+local help = require "help"
+
+return function(request)
+  local ok, problem = core.pcall(help.show, request.topic)
+  if ok then return 0 end
+  if errors.is(problem, "NO_HELP") then problem.exit_code = 2 end  -- nothing was tried
+  error(problem, 0)
+end

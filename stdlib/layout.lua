@@ -1,0 +1,71 @@
+--- Text for people: broken at the width of their terminal, in columns.
+-- Tested by tests/stdlib/layout_test.lua.
+local layout = {}
+
+local function columns(line) return utf8.len(line) or #line end
+
+--- Lines of at most `width` columns, broken at spaces; a word that is longer has a line of its own. The first line
+-- begins with `first`, the others with `rest`; both are empty without them.
+function layout.wrap(long, width, first, rest)
+  local lines = {}
+  local line, begun = first or "", false
+  for word in long:gmatch("%S+") do
+    if begun and columns(line) + 1 + columns(word) > width then
+      lines[#lines + 1] = line
+      line, begun = rest or "", false
+    end
+    line = begun and line .. " " .. word or line .. word
+    begun = true
+  end
+  lines[#lines + 1] = line
+  return lines
+end
+
+--- Lines of a text that its author broke at another width: what stands together is joined and broken anew. Lines that
+-- begin with a space or a dash are lines of their own, and what is broken off them is indented further.
+function layout.flow(long, width)
+  local lines, paragraph = {}, {}
+  local function flush()
+    if #paragraph > 0 then
+      local joined = layout.wrap(table.concat(paragraph, " "), width)
+      table.move(joined, 1, #joined, #lines + 1, lines)
+    end
+    paragraph = {}
+  end
+  for line in (long:gsub("%s+$", "") .. "\n"):gmatch("(.-)\n") do
+    local indent = line:match("^%s+") or ""
+    if line:find("^%s*$") then
+      flush()
+      lines[#lines + 1] = ""
+    elseif indent ~= "" or line:find("^%- ") then
+      flush()
+      if columns(line) <= width then
+        lines[#lines + 1] = line
+      else
+        local broken = layout.wrap(line, width, indent, indent .. "    ")
+        table.move(broken, 1, #broken, #lines + 1, lines)
+      end
+    else
+      paragraph[#paragraph + 1] = line
+    end
+  end
+  flush()
+  return lines
+end
+
+--- Rows of cells as lines, each column as wide as its widest cell, two spaces between them.
+function layout.columns(rows)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for index, cell in ipairs(row) do widths[index] = math.max(widths[index] or 0, columns(cell)) end
+  end
+  local lines = {}
+  for number, row in ipairs(rows) do
+    local cells = {}
+    for index, cell in ipairs(row) do cells[index] = cell .. (" "):rep(widths[index] - columns(cell)) end
+    lines[number] = table.concat(cells, "  "):gsub("%s+$", "")
+  end
+  return lines
+end
+
+return layout

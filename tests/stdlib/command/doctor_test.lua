@@ -1,0 +1,152 @@
+-- Shows what drover doctor says of a machine that lacks something, and the command that mends it: with this machine's
+-- own programs taken off the PATH, and on hosts of tables.
+local test = require "test"
+local fakes = test.load((...):gsub("command/", ""), "fakes")
+local machine = require("native.host").local_machine()
+local drover = machine:query({ "sh", "-c", "readlink /proc/$PPID/exe" }).output:gsub("\n", "")
+
+-- drover doctor on this machine with a PATH of these programs alone: names of its own, or texts of scripts by name.
+-- Gives the rows by check, the exit code, and the output.
+local function doctor(programs, environment)
+  local folder <close> = fakes.folder()
+  local path = folder.path .. "/bin"
+  machine:make_directory(path)
+  for _, name in ipairs { "sh", "cat", "stat", "id", "uname", "readlink", "df", "date", "hostname",
+    "head", "timeout", "sed", "cut", "tr" } do
+    machine:exec { "sh", "-c", [[ln -s "$(command -v "$1")" "$2/$1"]], "sh", name, path }
+  end
+  for name, text in pairs(programs) do
+    machine:write_file(path .. "/" .. name, "#!/bin/sh\n" .. text .. "\n", { mode = 493 })  -- 0755
+  end
+  local variables = { PATH = path, DROVER_STATE = folder.path .. "/state" }
+  for name, value in pairs(environment or {}) do variables[name] = value end
+  local result = machine:exec { drover, "--json", "doctor", check = false, environment = variables }
+  local rows = {}
+  for _, row in ipairs(json.decode(result.output)[1].checks) do rows[row.check] = row end
+  return rows, result.exit_code
+end
+
+local complete = { ssh = "echo 'OpenSSH_9.2p1, OpenSSL 3' >&2", ip = "echo 'ip utility, iproute2-6.1.0'",
+  ["qemu-system-x86_64"] = "echo 'QEMU emulator version 7.2.4 (Debian)'" }
+
+test.case("what is there is told with its version", function()
+  local rows = doctor(complete)
+  test.equal({ rows["ssh client"].ok, rows["ssh client"].text, rows.routes.text, rows.QEMU.text },
+    { true, "OpenSSH_9.2p1", "ip utility, iproute2-6.1.0", "QEMU 7.2.4" })
+  test.equal({ rows.QEMU.mend, rows.journal.ok }, { nil, true })
+  test.matches(rows.journal.text, "/state can be written$")
+end)
+
+test.case("a program that is missing, or broken, is named with what installs it; the exit code is 1", function()
+  local rows, code = doctor { ip = "exit 1", ssh = "echo broken >&2; exit 1" }
+  test.equal(code, 1)
+  for check, mend in pairs { ["ssh client"] = "openssh%-client", routes = "iproute2?", QEMU = "qemu" } do
+    test.equal(rows[check].ok, false, check)
+    test.matches(rows[check].mend, "^%a+ install " .. mend)
+  end
+end)
+
+test.case("a journal that cannot be written is said, with where to put it", function()
+  local rows = doctor(complete, { DROVER_STATE = "/proc/nowhere" })
+  test.equal(rows.journal.ok, false)
+  test.matches(rows.journal.text, "/proc/nowhere")
+  test.matches(rows.journal.mend, "DROVER_STATE")
+end)
+
+-- ---- on hosts of tables ----
+
+-- A host that has everything; fields replace what it has.
+local function a_host(name, fields)
+  local one = { name = name, domain = {}, backend = "nftables", run = "tmpfs", facts_of = { libvirt_version = "9.0.0",
+    qemu_version = "7.2.4", distribution = { id = "debian" } }, kvm = {} }
+  for field, value in pairs(fields or {}) do one[field] = value end
+  one.virt = { hostname = function()
+    if one.no_libvirt then errors.raise { domain = "virt", code = "NO_CONNECTION", message = "no socket" } end
+    return name
+  end }
+  one.firewall = { backend = function()
+    if not one.backend then errors.raise { domain = "firewall", code = "UNKNOWN", message = "no idea" } end
+    return one.backend
+  end }
+  function one:facts() return self.facts_of end
+  function one.virt_uri() return "qemu+ssh://" .. name .. "/system" end
+  function one:stat() return self.kvm end
+  function one.is_local() return false end
+  function one:query(request)
+    local output = request[1] == "ssh" and "" or request[1] == "stat" and self.run .. "\n" or "ip utility\n"
+    return { exit_code = 0, output = output, errors = "OpenSSH_9.2p1, x\n" }
+  end
+  return setmetatable(one, { __close = function() end })
+end
+
+-- What doctor prints for hosts by name (a function raises), and its exit code.
+local function of_hosts(hosts, names, as_json)
+  local connect, before, lines = host.connect, print, {}
+  rawset(host, "connect", function(name)
+    if type(hosts[name]) == "function" then hosts[name]() end
+    return a_host(name, hosts[name])
+  end)
+  rawset(_G, "print", function(text) lines[#lines + 1] = tostring(text) end)
+  local ok, code = pcall(require "command.doctor", { hosts = names, json = as_json })
+  rawset(_G, "print", before)
+  rawset(host, "connect", connect)
+  if not ok then error(code, 0) end
+  return table.concat(lines, "\n"), code
+end
+
+test.case("a host that lacks nothing: a line a check, and exit code 0", function()
+  local text, code = of_hosts({ kvm1 = {} }, { "kvm1" })
+  test.equal({ text, code }, { [[
+kvm1
+  ok  libvirt                  libvirt 9.0.0 answers at qemu+ssh://kvm1/system
+  ok  QEMU                     QEMU 7.2.4
+  ok  hardware virtualisation  /dev/kvm is there
+  ok  ssh client               OpenSSH_9.2p1
+  ok  routes                   ip utility
+  ok  private keys in memory   /run is tmpfs
+  ok  firewall                 nftables
+  ok  journal                  is kept where drover runs
+nothing is missing]], 0 })
+end)
+
+test.case("what mends it is what that distribution says, below the check", function()
+  local nothing = { libvirt_version = nil, qemu_version = nil }
+  for id, words in pairs { debian = { "apt install libvirt%-daemon%-system", "apt install qemu%-system%-x86" },
+    rocky = { "dnf install libvirt%-daemon%-kvm", "dnf install qemu%-kvm" },
+    unheard_of = { "apt install libvirt", "apt install qemu" } } do
+    local text, code = of_hosts({ kvm1 = { no_libvirt = true, facts_of = setmetatable({ distribution = { id = id } },
+      { __index = nothing }) } }, { "kvm1" })
+    test.equal(code, 1)
+    for _, word in ipairs(words) do test.matches(text, "\n +" .. word) end
+    test.matches(text, "\n2 things are missing$")
+  end
+end)
+
+test.case("a daemon that is installed and does not answer is started, not installed", function()
+  local text = of_hosts({ kvm1 = { no_libvirt = true } }, { "kvm1" })
+  test.matches(text, "no  libvirt +no socket\n +systemctl enable %-%-now libvirtd")
+  test.matches(text, "\n1 thing is missing$")
+end)
+
+test.case("no hardware virtualisation, a /run on a disk and an unknown firewall are said", function()
+  local text = of_hosts({ kvm1 = { kvm = false, run = "ext2/ext3", backend = false } }, { "kvm1" })
+  test.matches(text, "no  hardware virtualisation +there is no /dev/kvm")
+  test.matches(text, "no  private keys in memory +/run is ext2/ext3, not tmpfs")
+  test.matches(text, "no  firewall +no idea")
+  test.is_nil(text:find("mount %-t tmpfs"), "a mount over a /run in use would cut off what runs")
+end)
+
+test.case("several hosts in the order given; one that cannot be reached does not hide the others", function()
+  local text, code = of_hosts({ kvm1 = {}, kvm2 = function()
+    errors.raise { domain = "ssh", code = "HOST_KEY_UNKNOWN", message = "the host key is not known" }
+  end }, { "kvm2", "kvm1" })
+  test.equal(code, 1)
+  test.matches(text, "^kvm2\n  no  connection  the host key is not known\n +drover trust kvm2\nkvm1\n  ok  libvirt")
+end)
+
+test.case("as data: hosts with their checks", function()
+  local text, code = of_hosts({ kvm1 = { run = "ext4" } }, { "kvm1" }, true)
+  local data = json.decode(text)
+  test.equal({ code, #data, data[1].host, #data[1].checks, data[1].checks[6].ok, data[1].checks[1].ok },
+    { 1, 1, "kvm1", 8, false, true })
+end)

@@ -1,0 +1,106 @@
+-- Run by tests/stdlib/kinds_test.lua in a mount namespace whose /run is its own tmpfs: the kinds that make files,
+-- granted and taken back on this machine.
+local test = require "test"
+local lease = require "lease"
+
+local run = "20261121-000000-aaaa"
+local here = host.connect()
+local env = { run_id = run, host = function() return here end }
+local folder = "/run/drover/" .. run
+
+-- Where only root is mapped, nothing can be given to anybody else.
+local other_user = require("script").read(here, "cat /proc/self/uid_map", {}).output:match("%s1%s*$") and "0:0" or "1:1"
+
+local function script_of(text, ...) return require("script").read(here, text, { ... }, { check = false }).output end
+
+local function mode(path) return script_of([[stat -c '%a %U' "$1"]], path):gsub("\n", "") end
+
+test.case("run-directory: on a tmpfs, private for root alone, and gone with what a run puts there", function()
+  local kind, a = lease.find "run-directory", { host = "here", run = run, qemu_user = other_user }
+  test.equal(kind.probe(a, env), "absent")
+  test.equal(kind.grant(a, env), { path = folder })
+  test.equal({ kind.probe(a, env), (mode(folder)), (mode(folder .. "/private")) }, { "ours", "711 root", "700 root" })
+  test.matches(script_of([[stat -c '%u:%g' "$1"]], folder .. "/sockets"), "^" .. other_user)
+  for _, name in ipairs { "private/key", "private/ssh.log", "sockets/memory" } do
+    here.machine:write_file(folder .. "/" .. name, "x")
+  end
+  kind.revoke(a, env)
+  test.equal({ kind.probe(a, env), here:stat "/run/drover" }, { "absent" })
+  kind.revoke(a, env)  -- twice is harmless
+end)
+
+test.case("run-directory: somebody else's file in it stays, and so does the folder, which is said", function()
+  local kind, a = lease.find "run-directory", { host = "here", run = run }
+  kind.grant(a, env)
+  here.machine:write_file(folder .. "/private/notes", "mine")
+  local problem = test.raises("COMMAND_FAILED", kind.revoke, a, env)
+  test.matches(problem.message, "notes")
+  test.equal(kind.probe(a, env), "ours")
+  here:exec { "rm", folder .. "/private/notes" }
+  kind.revoke(a, env)
+  test.equal(kind.probe(a, env), "absent")
+end)
+
+test.case("run-directory: the folder of another run of the same id is not taken over", function()
+  local kind, a = lease.find "run-directory", { host = "here", run = run }
+  kind.grant(a, env)
+  test.equal(test.raises("NO_RUN_DIRECTORY", kind.grant, a, env).host, "here")
+  kind.revoke(a, env)
+end)
+
+test.case("run-directory: a /run that is no tmpfs is refused", function()
+  here:exec { "mount", "-t", "ramfs", "ramfs", "/run" }
+  local kind, a = lease.find "run-directory", { host = "here", run = run }
+  local problem = test.raises("NO_RUN_DIRECTORY", kind.grant, a, env)
+  here:exec { "umount", "/run" }
+  test.matches(problem.message, "/run is not a tmpfs")
+end)
+
+test.case("private-key: readable by root alone, with the known hosts beside it, and gone", function()
+  local directory, kind = lease.find "run-directory", lease.find "private-key"
+  local a = { host = "here", run = run, known_hosts = "kvm2 ssh-ed25519 AAAA\n" }
+  directory.grant(a, env)
+  test.equal(kind.probe(a, env), "absent")
+  local pair = ssh.generate_key { type = "ed25519" }
+  local result = kind.grant(a, env, pair)
+  test.equal({ result, kind.probe(a, env), (mode(result.path)), (mode(result.known_hosts)) },
+    { kind.planned(a), "ours", "600 root", "600 root" })
+  test.equal(script_of([[ssh-keygen -y -f "$1"]], result.path):match("^%S+ %S+"), pair:public_line():match("^%S+ %S+"))
+  test.equal(script_of([[cat "$1"]], result.known_hosts), a.known_hosts)
+  kind.revoke(a, env)
+  test.equal({ kind.probe(a, env), here:stat(result.known_hosts) }, { "absent" })
+  directory.revoke(a, env)
+end)
+
+test.case("probe-file: made anew only, and gone; its pool looks again when it has it in its list", function()
+  local kind, a = lease.find "probe-file", { host = "here", path = "/run/probe-" .. run }
+  local refreshed = 0
+  local other = { query = function(_, request) return here:query(request) end,
+    exec = function(_, request) return here:exec(request) end,
+    virt = { volume_of_path = function() return {} end,
+      pool_of_path = function(_, path)
+        test.equal(path, "/run")
+        return { refresh = function() refreshed = refreshed + 1 end }
+      end } }
+  local there = { host = function() return other end }
+  test.equal(kind.probe(a, there), "absent")
+  kind.grant(a, there)
+  test.equal(kind.probe(a, there), "ours")
+  test.raises("COMMAND_FAILED", kind.grant, a, there)
+  kind.revoke(a, there)
+  test.equal({ kind.probe(a, there), refreshed }, { "absent", 1 })
+end)
+
+test.case("tunnel: what ssh says is the error, and ending what never came up is harmless", function()
+  local directory, kind = lease.find "run-directory", lease.find "tunnel"
+  local a = { host = "here", run = run, address = "127.0.0.1", port = 1, user = "root", sockets = {}, limit_s = 30 }
+  directory.grant(a, env)
+  test.equal(kind.probe(a, env), "absent")
+  local problem = test.raises("TUNNEL_FAILED", kind.grant, a, env)
+  test.equal(problem.host, "here")
+  test.matches(problem.message, "no ssh connection from here to 127.0.0.1: .*port 1: Connection refused")
+  kind.revoke(a, env)
+  test.equal(kind.probe(a, env), "absent")
+  directory.revoke(a, env)
+  test.is_nil(here:stat "/run/drover")
+end)
