@@ -51,8 +51,8 @@ end
 local never_ran = { migration = true, starting_up = true }
 
 -- Whether the destination's copy never ran. `held`: libvirt was told to leave it paused, for drover to start it once
--- the source is proven off. libvirt then says "user" of a copy that is complete; a source that libvirt let go on, because
--- the destination's answer was lost, is the newer one.
+-- the source is proven off. libvirt then says "user" of a copy that is complete; a source that libvirt let go on,
+-- because the destination's answer was lost, is the newer one.
 local function is_idle_copy(s, d, held)
   if d.status ~= "paused" then return false end
   if never_ran[d.reason or ""] then return true end

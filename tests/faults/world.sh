@@ -14,7 +14,6 @@ nothing_there='none - 0'  # what the side without a guest has of it: of a shared
 movers=()
 declare -A here copy_a copy_b
 
-
 # The guest of the next case; it moves from where it is.
 use_guest() {
   guest=$1 image=$pool/$1.raw from=${here[$1]}

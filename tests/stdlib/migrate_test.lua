@@ -59,7 +59,8 @@ end
 
 local function parameters(fields)
   return setmetatable(fields or {}, { __index = { domain = "web1", from = "kvm1", to = "kvm2", new_name = "",
-    migrate_address = "", copy_disks = {}, storage = "auto", autostart = "carry", cdrom = "keep" } })
+    migrate_address = "", listen_address = "", copy_disks = {}, storage = "auto", autostart = "carry",
+    cdrom = "keep" } })
 end
 
 test.case("a move knows both hosts and the domain, and is opened once", function()
@@ -159,7 +160,8 @@ test.case("before the move an undo is registered that asks both hosts, and what 
   test.is_nil(problem)
   test.equal(ctx.undone, { { kind = "after-move", arguments = { source = "kvm1", destination = "kvm2",
     uuid = "uuid-1", autostart = "carry" } }, { kind = "settle-domain", arguments = { source = "kvm1",
-    destination = "kvm2", uuid = "uuid-1", before = "running", destination_had = "none" } } })
+    destination = "kvm2", uuid = "uuid-1", before = "running", destination_had = "none",
+    held = true } } })
 end)
 
 test.case("A1: an error is reported and the domain did move: that is success, with a warning", function()
