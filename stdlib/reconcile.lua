@@ -32,7 +32,8 @@ local function has_job(one_host, domain, state)
   if ok then return job ~= nil and job.type ~= "none" and job.type ~= "cancelled" end
   if not errors.is(job, "TIMEOUT") and not errors.is(job, "DOMAIN_BUSY") then error(job, 0) end
   errors.raise { code = "QEMU_SILENT", host = one_host.name, where = false,
-    message = ("libvirt there says %s (%s), and its QEMU does not answer"):format(state.state, tostring(state.reason)) }
+    message = ("the domain's QEMU does not answer, and libvirt there says %s (%s)"):format(state.state,
+      tostring(state.reason)) }
 end
 
 --- What a host says of a domain (by UUID).
@@ -143,8 +144,8 @@ local rows = {
     if s.status == "unreachable" then name, side = "source", s end
     local why = side.problem and " (" .. errors.message(side.problem) .. ")" or ""
     if side.problem and errors.is(side.problem, "QEMU_SILENT") then
-      return operator(("the domain's QEMU on the %s does not answer%s: whether the guest runs, and whether the move "
-        .. "goes on, is not known"):format(name, why),
+      return operator(("on the %s %s: whether the guest runs, and whether the move goes on, is not known"):format(name,
+        errors.message(side.problem)),
         "see what its process waits for (a disk?), let it go on or end it there with virsh destroy; "
         .. "then: drover recover")
     end

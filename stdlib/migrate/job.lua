@@ -252,8 +252,12 @@ local function aside(body)
   return setmetatable(self, { __close = self.stop })
 end
 
+-- The job, and whether that is an answer: libvirt ends a look of its own after 30 s behind another that QEMU has not
+-- answered ("cannot acquire state change lock").
 local function read_job(move)
-  return errors.catch({ "OPERATION_INVALID", "NO_DOMAIN" }, move.domain.job, move.domain)
+  local statistics, problem = errors.catch({ "OPERATION_INVALID", "NO_DOMAIN", "DOMAIN_BUSY" }, move.domain.job,
+    move.domain)
+  return statistics, not (problem and errors.is(problem, "DOMAIN_BUSY"))
 end
 
 -- The move is not waited for any longer: what became of it, both hosts are asked.
@@ -308,7 +312,7 @@ local function watch(move, moving)
   if p.downtime > 0 then limit_downtime(move, p.downtime) end
   while true do
     async.sleep(between_looks)
-    local answered, statistics = look.run(between_looks, move)
+    local ended, statistics, answered = look.run(between_looks, move)
     if async.monotonic_ms() - renewed_ms > between_renewals_ms and renewing.run(0, move) then
       renewed_ms = async.monotonic_ms()
     end
@@ -321,8 +325,9 @@ local function watch(move, moving)
       local step = follower:next(statistics)
       if step then act.run(between_looks, move, step) end
     end
-    local is_there = not answered or statistics and statistics.type ~= "none" and statistics.type ~= "cancelled"
-    if is_there and not known.acted and is_late(move, known) then
+    local is_over = ended and answered and not (statistics and statistics.type ~= "none")
+    local is_aborted = statistics and statistics.type == "cancelled"
+    if not is_over and not is_aborted and not known.acted and is_late(move, known) then
       local _, done = act.run(between_looks, move,
         { action = p.timeout_action, reason = "it took longer than --timeout allows" })
       known.acted = done

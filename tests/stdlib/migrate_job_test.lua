@@ -190,6 +190,12 @@ test.case("an abort that the source never answers does not hold the move for eve
   end)
 end)
 
+test.case("a look that libvirt gives up behind another one does not end the watching", function()
+  local move = a_move { timeout = 10 }
+  running(move, { statistics = function() errors.raise { code = "DOMAIN_BUSY", message = "no lock" } end })
+  test.equal(move.acts, { "abort" })
+end)
+
 test.case("an aborted move that nothing frees is left", function()
   with_patience(300, 20, function()
     local move = a_move { timeout = 10 }
