@@ -12,6 +12,7 @@
 local core = require "drover.core"
 local errors = require "errors"
 local lease = require "lease"
+local pool_entry = require "pool_entry"
 local script = require "script"
 local xml = require "xml"
 
@@ -25,9 +26,12 @@ local function same_storage(one, other, a)
   local here = script.read(one, identity, { a.path }).output
   if here == "" or here ~= script.read(other, identity, { a.source_path }).output then return false end
   local name = "/.drover-" .. a.run .. "-same"
-  script.run(other, make, { a.source_path:match("^(.*)/") .. name })
-  local ok, seen = core.pcall(script.read, one, is_there, { a.path:match("^(.*)/") .. name })
-  script.run(other, [[rm -f -- "$1"]], { a.source_path:match("^(.*)/") .. name })
+  local made, looked_for = a.source_path:match("^(.*)/") .. name, a.path:match("^(.*)/") .. name
+  script.run(other, make, { made })
+  local ok, seen = core.pcall(script.read, one, is_there, { looked_for })
+  script.run(other, [[rm -f -- "$1"]], { made })
+  pool_entry.drop({ other }, made)
+  pool_entry.drop({ one }, looked_for)
   if not ok then error(seen, 0) end
   return seen.output:find("yes") ~= nil
 end
@@ -84,8 +88,7 @@ return lease.undo_kind {
   undo = function(a, env, made)
     local one, other = env:host(a.host), env:host(a.other_host)
     local now = look(one, a.path)
-    local volume = one.virt:volume_of_path(a.path)
-    if not now or not volume then return "absent" end
+    if not now then return "absent" end
     local ours, why = is_ours(a, made, now)
     if not ours then return ("kept %s on %s: %s"):format(a.path, a.host, why) end
     local user = refers_to(one, other, a)
@@ -96,7 +99,9 @@ return lease.undo_kind {
         hint = "once the domain is settled: drover recover " .. a.run }
     end
     if same_storage(one, other, a) then return ("kept %s: it is the source's own storage"):format(a.path) end
-    volume:delete()
+    -- A pool that is not active, or that was read before the file was there, does not know it.
+    local volume = one.virt:volume_of_path(a.path)
+    if volume then volume:delete() else script.run(one, [[rm -f -- "$1"]], { a.path }) end
     return ("deleted %s on %s"):format(a.path, a.host)
   end,
 }

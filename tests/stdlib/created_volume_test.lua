@@ -12,7 +12,7 @@ local function host_with(name, domains)
   local one = host.wrap(native.local_machine(), { name = name })
   local virt = { close = function() end }
   function virt.volume_of_path(_, path)
-    if not one:stat(path) then return nil end
+    if one.inactive_pool or not one:stat(path) then return nil end
     return { delete = function() os.remove(path) end }
   end
   function virt.domains()
@@ -57,6 +57,14 @@ test.case("the volume that this run made is deleted, with the data in it", funct
   fakes.write(w.arguments.path, ("x"):rep(2000000))
   test.equal({ w.undo(made), w.text() }, { "deleted " .. w.arguments.path .. " on b", nil })
   test.equal(w.undo(made), "absent")
+end)
+
+test.case("a volume that no active pool lists any more is deleted all the same", function()
+  local w <close> = world()
+  fakes.write(w.arguments.path, "")
+  local made = w.identity()
+  rawset(w.b, "inactive_pool", true)
+  test.equal({ w.undo(made), w.text() }, { "deleted " .. w.arguments.path .. " on b", nil })
 end)
 
 test.case("condition 1: another file of that name is kept, though it is empty", function()
