@@ -15,7 +15,8 @@ local storage = require "migrate.storage"
 local channel = {}
 
 -- The key and the tunnel outlive the longest move that is allowed, and little more. A timeout that does not abort lets
--- the move go on for as long as its memory takes, and a tunnel that ends in post-copy would break it for good.
+-- the move go on for as long as its memory takes. A tunnel that ends in post-copy breaks the guest for good, and no abort
+-- ends post-copy before it: a move that may switch has the longest, whatever its timeout asks for.
 local spare_s = { abort = 600, suspend = 6 * 3600, ["post-copy"] = 24 * 3600 }
 
 -- The port is the one by which drover itself came, or the first that sshd is configured for.
@@ -58,7 +59,10 @@ local function qemu_user(capabilities)
   return uid and uid .. ":" .. gid or ""
 end
 
-local function limit_s(move) return move.p.timeout // 1000 + spare_s[move.p.timeout_action or "abort"] end
+local function limit_s(move)
+  local wants_post_copy = require("migrate.job").wants_post_copy(move.p)
+  return move.p.timeout // 1000 + spare_s[wants_post_copy and "post-copy" or move.p.timeout_action or "abort"]
+end
 
 -- Whether an ssh connection from source to destination is needed at all. With --key none there is none: preflight
 -- refuses what cannot do without.

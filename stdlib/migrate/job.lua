@@ -152,6 +152,7 @@ local actions = {
     move.ctx:warn("the move does not converge: switching to post-copy",
       "from here on a broken link stops the guest until it is back")
     move.domain:start_post_copy()
+    move.in_post_copy = true
   end,
   abort = function(move, step)
     move.gave_up = step.reason
@@ -253,9 +254,10 @@ local function watch(move)
     elseif statistics and statistics.type ~= "none" then
       move.last_statistics = statistics
       move.ctx:progress("move " .. move.name, progress_fields(statistics))
-      local step = follower:next(statistics)
+      -- From post-copy there is no way back, and its guest must not be paused: it goes on to its end.
+      local step = not move.in_post_copy and follower:next(statistics)
       if step then apply(move, step) end
-      if not acted_on_timeout and async.monotonic_ms() - started_ms > p.timeout then
+      if not acted_on_timeout and not move.in_post_copy and async.monotonic_ms() - started_ms > p.timeout then
         acted_on_timeout = apply(move, { action = p.timeout_action, reason = "it took longer than --timeout allows" })
       end
     end

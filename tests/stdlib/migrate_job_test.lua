@@ -152,6 +152,26 @@ test.case("the timeout may pause the domain or switch to post-copy instead", fun
   test.equal(move.acts, { "start_post_copy" })
 end)
 
+test.case("A6: what switched to post-copy is neither aborted nor paused any more", function()
+  local move = a_move { timeout = 450, policy = { { stalls = 1, action = "post-copy" },
+    { stalls = 2, action = "suspend" } } }
+  local iteration, ended = 1, false
+  local domain = move.domain
+  function domain.job()
+    iteration = iteration + 1
+    return { type = "unbounded", memory_iteration = iteration, memory_remaining_bytes = 100 }
+  end
+  for _, name in ipairs { "start_post_copy", "suspend", "abort_job" } do
+    domain[name] = function() move.acts[#move.acts + 1] = name end
+  end
+  function domain.migrate_to_uri()
+    async.sleep "1300ms"
+    ended = true
+  end
+  test.is_nil(job.run(move))
+  test.equal({ move.acts, ended }, { { "start_post_copy" }, true })
+end)
+
 test.case("a policy acts on stalls", function()
   local move = a_move { policy = { { stalls = 1, action = "downtime", downtime_ms = 150 }, { stalls = 2,
     action = "abort",
