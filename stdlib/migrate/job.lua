@@ -228,6 +228,36 @@ local function renew(move)
   move.ctx:warn("what the move needs could not be looked at: " .. errors.message(problem))
 end
 
+-- Whether the source is proven off, once libvirt called the move complete. In peer-to-peer mode that word is the
+-- source's own: its daemon says so after it stopped its copy, and on that way never lets it go on [libvirt
+-- src/qemu/qemu_migration.c, qemuMigrationSrcPerformPeer2Peer3, qemuMigrationSrcConfirmPhase]. In managed mode it is
+-- that of drover's own libvirt, which passes over a source that did not answer: there the source is asked.
+local function source_is_off(move)
+  if move.p.mode == "p2p" then return true end
+  local state, problem = errors.catch("NO_DOMAIN", move.domain.state, move.domain)
+  return problem ~= nil or state.state == "shutoff"
+end
+
+-- The guest goes on at the destination, with one call: it stands still meanwhile. Whatever is in the way is left to the
+-- reconcile table, which asks both hosts.
+local function start_held(move)
+  if not source_is_off(move) then return end
+  local copy = move.copy or move.destination.virt:domain(move.uuid)
+  copy:resume()
+end
+
+-- The destination's copy, looked up while the move runs and not while the guest waits for its start. libvirt knows a
+-- domain by its UUID, so it stays the same one. A task of its own: a destination that does not answer must not hold up
+-- the look at the job.
+local function look_up_copy(move)
+  if move.copy or move.looks_up_copy or not job.is_held(move) then return end
+  move.looks_up_copy = true
+  async.spawn(function()
+    local ok, found = core.pcall(move.destination.virt.find_domain, move.destination.virt, move.uuid)
+    move.copy, move.looks_up_copy = ok and found or nil, nil
+  end)
+end
+
 -- Looks at the job until it is over; shows it, and acts on the timeout and the policy. A timeout whose act fails is
 -- tried again at the next look: a move must not go on for ever because an abort was lost.
 local function watch(move)
@@ -253,6 +283,7 @@ local function watch(move)
       end
     elseif statistics and statistics.type ~= "none" then
       move.last_statistics = statistics
+      look_up_copy(move)
       move.ctx:progress("move " .. move.name, progress_fields(statistics))
       -- From post-copy there is no way back, and its guest must not be paused: it goes on to its end.
       local step = not move.in_post_copy and follower:next(statistics)
@@ -267,14 +298,6 @@ end
 --- Whether libvirt refused the port before anything was sent [src/util/virportallocator.c, virPortAllocatorSetUsed].
 function job.is_refused_port(problem)
   return errors.message(problem):find("Failed to reserve port", 1, true) ~= nil
-end
-
--- The move was complete, says libvirt: the source is asked, and then the guest goes on at the destination. Whatever is
--- in the way is left to the reconcile table, which asks both hosts.
-local function start_held(move)
-  local left = move.source.virt:find_domain(move.uuid)
-  if left and left:state().state ~= "shutoff" then return end
-  move.destination.virt:domain(move.uuid):resume()
 end
 
 --- Runs the move to its end. Gives the error that libvirt reported, or nil; who has the domain is asked afterwards.

@@ -203,3 +203,46 @@ test.case("Ctrl-C is the error of the move", function()
   task:cancel()
   test.equal(async.await(task), "CANCELLED")
 end)
+
+-- ---- the start of a copy that libvirt left paused ----
+
+-- Runs a move that libvirt calls complete after 450 ms; gives what was asked of both hosts after that, in order.
+local function held_move(p, source_state)
+  local move, over, asked = a_move(p), false, {}
+  move.state, move.uuid = { state = "running" }, "uuid-1"
+  local function note(what) if over then asked[#asked + 1] = what end end
+  local copy = { resume = function() note "resume" end }
+  move.destination.virt = {
+    find_domain = function() note "look up there" return copy end,
+    domain = function() note "look up there" return copy end,
+  }
+  move.source.virt = { find_domain = function() note "look up here" return move.domain end }
+  local domain = move.domain
+  function domain.job() return { type = "unbounded" } end
+  function domain.state()
+    note "state here"
+    return source_state()
+  end
+  function domain.migrate_to_uri()
+    async.sleep "450ms"
+    over = true
+  end
+  domain.migrate = domain.migrate_to_uri
+  test.is_nil(job.run(move))
+  return asked
+end
+
+local function silent() errors.raise { domain = "virt", code = "CONNECTION_LOST", message = "no answer" } end
+
+test.case("A3: in p2p the source itself says that it is off: one call starts the guest, also when it is silent then",
+  function() test.equal(held_move({}, silent), { "resume" }) end)
+
+test.case("A3: in managed mode the source is asked first, and only one that is off lets the guest start", function()
+  local function answered(state) return function() return { state = state } end end
+  test.equal(held_move({ mode = "managed" }, answered "shutoff"), { "state here", "resume" })
+  test.equal(held_move({ mode = "managed" }, function()
+    errors.raise { domain = "virt", code = "NO_DOMAIN", message = "gone" }
+  end), { "state here", "resume" })
+  test.equal(held_move({ mode = "managed" }, answered "paused"), { "state here" })
+  test.equal(held_move({ mode = "managed" }, silent), { "state here" })
+end)
