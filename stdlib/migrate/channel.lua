@@ -15,8 +15,8 @@ local storage = require "migrate.storage"
 local channel = {}
 
 -- The key and the tunnel outlive the longest move that is allowed, and little more. A timeout that does not abort lets
--- the move go on for as long as its memory takes. A tunnel that ends in post-copy breaks the guest for good, and no abort
--- ends post-copy before it: a move that may switch has the longest, whatever its timeout asks for.
+-- the move go on for as long as its memory takes. A tunnel that ends in post-copy breaks the guest for good, and no
+-- abort ends post-copy before it: a move that may switch has the longest, whatever its timeout asks for.
 local spare_s = { abort = 600, suspend = 6 * 3600, ["post-copy"] = 24 * 3600 }
 
 -- The port is the one by which drover itself came, or the first that sshd is configured for.

@@ -58,7 +58,7 @@ test.case("ssh, p2p: a key, and a tunnel for control and memory; port 22 only", 
   test.equal(leases["run-directory"].qemu_user, "64055:994")
 end)
 
-test.case("A6: the tunnel of a move that may switch to post-copy outlives it by far, whatever the timeout does", function()
+test.case("A6: the tunnel of a move that may switch to post-copy outlives it, whatever the timeout does", function()
   for _, row in ipairs { { {}, 2400 }, { { timeout_action = "suspend" }, 1800 + 6 * 3600 },
     { { timeout_action = "post-copy" }, 1800 + 24 * 3600 }, { { policy = "post-copy" }, 1800 + 24 * 3600 },
     { { post_copy = true }, 1800 + 24 * 3600 } } do

@@ -179,3 +179,24 @@ test.case("versions and architecture", function()
   move.destination.facts_of = { libvirt_version = "8.0.0", qemu_version = "7.2.11", architecture = "x86_64" }
   test.equal(check("identity", "versions", move), { "kvm2: libvirt is 8.0.0 there and 9.0.0 on the source" })
 end)
+
+test.case("MAC addresses are compared with all guests there, many at once", function()
+  local function with_mac(address)
+    return ("<domain><devices><interface><mac address='%s'/></interface></devices></domain>"):format(address)
+  end
+  local move = a_move({}, { xml = with_mac "52:54:00:00:00:01" })
+  local guests = {}
+  for index = 1, 100 do
+    guests[index] = { uuid = function() return "other " .. index end, name = function() return "guest" .. index end,
+      xml = function()
+        async.sleep(10)
+        if index == 50 then errors.raise { domain = "virt", code = "NO_DOMAIN", message = "it stopped" } end
+        return with_mac(index == 99 and "52:54:00:00:00:01" or "52:54:00:00:01:00")
+      end }
+  end
+  move.destination.virt = { domains = function() return guests end }
+  local started_ms = async.monotonic_ms()
+  test.equal(check("network", "MAC addresses", move),
+    { "kvm2: 'guest99' there has the same MAC address 52:54:00:00:00:01" })
+  test.is_true(async.monotonic_ms() - started_ms < 600, "one after the other")
+end)
