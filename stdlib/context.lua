@@ -34,8 +34,15 @@ end
 --- The connected host of that name; one connection each, closed at the end of the run.
 function context:host(name) return self.hosts:get(name) end
 
+-- Events only inform: one that cannot be written stops nothing, least of all the watch over a move. What must be
+-- written down is an intent, and that raises.
 local function record(self, kind, fields)
-  if self.store then self.store:add_event(self.run_id, kind, json.encode(fields)) end
+  if not self.store then return end
+  local ok, problem = core.pcall(self.store.add_event, self.store, self.run_id, kind, json.encode(fields))
+  if ok or self.misses_events then return end
+  if core.is_cancellation(problem) then error(problem, 0) end
+  self.misses_events = true
+  self.screen:warning("the run's history has gaps: " .. errors.message(problem), rawget(problem, "hint"))
 end
 
 --- Runs body as a step that a person sees with its time. Gives what body gives.

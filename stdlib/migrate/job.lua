@@ -258,6 +258,19 @@ local function look_up_copy(move)
   end)
 end
 
+-- The job's figures; nil when there is no job, without a type when it cannot be looked at: a QEMU that answers late, or
+-- a lock that is held for long, must not keep the time limit from acting.
+local function look(move)
+  local ok, statistics = core.pcall(errors.catch, { "OPERATION_INVALID", "NO_DOMAIN" }, move.domain.job, move.domain)
+  if ok then return statistics end
+  if core.is_cancellation(statistics) then error(statistics, 0) end
+  if not move.look_failed then
+    move.look_failed = true
+    move.ctx:warn("the move cannot be looked at: " .. errors.message(statistics), "its time limit acts all the same")
+  end
+  return {}
+end
+
 -- Looks at the job until it is over; shows it, and acts on the timeout and the policy. A timeout whose act fails is
 -- tried again at the next look: a move must not go on for ever because an abort was lost.
 local function watch(move)
@@ -269,7 +282,7 @@ local function watch(move)
   if p.downtime > 0 then limit_downtime(move, p.downtime) end
   while true do
     async.sleep(between_looks)
-    local statistics = errors.catch({ "OPERATION_INVALID", "NO_DOMAIN" }, move.domain.job, move.domain)
+    local statistics = look(move)
     if async.monotonic_ms() - renewed_ms > between_renewals_ms then
       renewed_ms = async.monotonic_ms()
       renew(move)
@@ -282,9 +295,11 @@ local function watch(move)
         aborted_ms = async.monotonic_ms()
       end
     elseif statistics and statistics.type ~= "none" then
-      move.last_statistics = statistics
-      look_up_copy(move)
-      move.ctx:progress("move " .. move.name, progress_fields(statistics))
+      if statistics.type then
+        move.last_statistics = statistics
+        look_up_copy(move)
+        move.ctx:progress("move " .. move.name, progress_fields(statistics))
+      end
       -- From post-copy there is no way back, and its guest must not be paused: it goes on to its end.
       local step = not move.in_post_copy and follower:next(statistics)
       if step then apply(move, step) end

@@ -143,6 +143,16 @@ test.case("an abort that fails is tried again at the next look", function()
   test.matches(move.ctx.warnings[1].message, "abort was not done: no lock")
 end)
 
+test.case("a job that cannot be looked at is told once, and the time limit acts all the same", function()
+  local move = a_move { timeout = 300 }
+  local problem = running(move, { statistics = function()
+    errors.raise { domain = "virt", code = "DOMAIN_BUSY", message = "cannot acquire state change lock" }
+  end })
+  test.equal({ move.acts, problem.message, #move.ctx.warnings, move.ctx.warnings[1].message },
+    { { "abort" }, "the move was given up, it took longer than --timeout allows", 1,
+      "the move cannot be looked at: cannot acquire state change lock" })
+end)
+
 test.case("the timeout may pause the domain or switch to post-copy instead", function()
   local move = a_move { timeout = 10, timeout_action = "suspend" }
   test.is_nil(running(move, {}))
