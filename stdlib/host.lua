@@ -123,11 +123,25 @@ local function connect_through_ssh(self)
   return nil
 end
 
+--- How long libvirt of a host may take to answer a connection. A daemon that stands still answers never, and its
+-- keepalive begins only once there is a connection.
+host.longest_connect = "30s"
+
+local function connect_virt(self)
+  local own_uri = self.entry and self.entry.uri
+  local connection = not own_uri and not self:is_local() and connect_through_ssh(self)
+  return connection or require("virt").connect(self:virt_uri(), { host = self.name })
+end
+
 local openers = {
   virt = function(self)
-    local own_uri = self.entry and self.entry.uri
-    local connection = not own_uri and not self:is_local() and connect_through_ssh(self)
-    return connection or require("virt").connect(self:virt_uri(), { host = self.name })
+    local connection, problem = errors.catch("TIMEOUT", async.timeout, host.longest_connect, function()
+      return connect_virt(self)
+    end)
+    if connection then return connection end
+    fail { code = "NO_CONNECTION", host = self.name, where = false, cause = problem,
+      message = ("libvirt on %s did not answer within %s"):format(self.name, host.longest_connect),
+      hint = "its daemon may stand still: systemctl restart libvirtd there leaves its guests alone" }
   end,
   firewall = function(self) return require("firewall").open(self.machine) end,
 }

@@ -168,3 +168,32 @@ test.case("a host that could not be connected is tried again by whoever asks nex
   end })
   test.equal(tries, 2)
 end)
+
+test.case("a history that cannot be written is told once, and stops nothing", function()
+  local full = { add_event = function()
+    errors.raise { code = "JOURNAL_UNUSABLE", message = "the disk is full", hint = "free some space" }
+  end }
+  with_context(function(ctx, screen)
+    test.equal(ctx:step("go on", function() return 1 end), 1)
+    ctx:warn "careful"
+    ctx:progress("move", { remaining_bytes = 1 })
+    test.equal(screen.warnings, { { message = "the run's history has gaps: the disk is full", hint = "free some space" },
+      { message = "careful" } })
+  end, { store = full })
+end)
+
+test.case("before something is taken back, a libvirt connection that broke meanwhile is let go", function()
+  local reopened = {}
+  local function a_host(name, alive)
+    return { name = name, close = function() end, virt = { is_alive = function() return alive end },
+      reopen_virt = function() reopened[#reopened + 1] = name end }
+  end
+  local hosts = { well = a_host("well", true), broken = a_host("broken", false), unused = { close = function() end } }
+  with_context(function(ctx)
+    for name in pairs(hosts) do ctx:host(name) end
+    ctx:lease("context-toy", { name = "a" })
+    test.equal(reopened, {})
+    ctx:release "context-toy"
+    test.equal(reopened, { "broken" })
+  end, { connect = function(name) return hosts[name] end })
+end)

@@ -135,6 +135,17 @@ test.case("libvirt and the firewall open when first used, once, and close with t
   end)
 end)
 
+test.case("a libvirt that takes the connection and says nothing is an error after a while", function()
+  local before = host.longest_connect
+  host.longest_connect = "50ms"
+  with({ virt = { connect = function() async.sleep "20s" end } }, nil, function()
+    local h <close> = host.connect()
+    local problem = test.raises("NO_CONNECTION", function() return h.virt end)
+    test.equal(problem.message, "libvirt on localhost did not answer within 50ms")
+  end)
+  host.longest_connect = before
+end)
+
 test.case("a libvirt that does not open is an error each time, and not a hang", function()
   local virt = { connect = function() errors.raise { code = "NO_CONNECTION", message = "refused" } end }
   with({ virt = virt }, nil, function()
