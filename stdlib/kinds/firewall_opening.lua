@@ -26,7 +26,7 @@ return lease.kind {
   end,
   probe = function(a, env, result)
     if result and result.backend == "none" then return "absent" end
-    -- "already" does not mean that there is nothing of ours: firewalld takes our rule beside the one that opens the same.
+    -- Also when it was open already: firewalld takes our rule beside the one that opens the same.
     local found = env:host(a.host).firewall:probe(opened(a, result))
     return found == "present" and "foreign" or found
   end,

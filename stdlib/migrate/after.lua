@@ -32,16 +32,15 @@ function after.undefine_source(move)
 end
 
 --- For a domain that starts at its host's boot and has moved: the destination starts it from now on (mode "carry"), and
--- the source does not. A recovery calls it too.
+-- the source does not. The source first: should drover die in between and that host boot, it must not start its old
+-- disks beside the guest that moved (A3). A recovery calls it too.
 function after.pass_autostart(source, destination, uuid, mode)
   local domain = destination.virt:domain(uuid)
-  if mode == "carry" then
-    -- A41: without a definition there is nothing to start, and the flag would be lost with the source's.
-    if not domain:is_persistent() then return end
-    domain:set_autostart(true)
-  end
+  -- A41: without a definition there is nothing to start, and the flag would be lost with the source's.
+  if mode == "carry" and not domain:is_persistent() then return end
   local left = source.virt:find_domain(uuid)
   if left and left:is_persistent() then left:set_autostart(false) end
+  if mode == "carry" then domain:set_autostart(true) end
 end
 
 --- Carries the autostart flag, and clears it at the source: two hosts must not both start it at boot.
