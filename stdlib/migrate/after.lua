@@ -165,9 +165,9 @@ function after.summarise(move)
   ctx:report("domain", ("%s runs on %s%s"):format(move.new_name, move.destination.name,
     move.p.suspend and ", paused" or ""))
   ctx:report("the move took", units.format_duration(move.elapsed_ms))
-  if statistics.downtime_ms then
-    ctx:report("of it the guest stood still", units.format_duration(statistics.downtime_ms + (move.held_ms or 0)))
-  end
+  -- libvirt's own figure goes from clock to clock, and ends where it leaves the copy: the hosts' events come first.
+  local stood_still_ms = move.stood_still_ms or statistics.downtime_ms
+  if stood_still_ms then ctx:report("of it the guest stood still", units.format_duration(stood_still_ms)) end
   local bytes = (statistics.memory_processed_bytes or 0) + (statistics.disk_processed_bytes or 0)
   if bytes > 0 then ctx:report("sent", units.format_size(bytes)) end
   local copied = storage.copied(move)

@@ -5,6 +5,7 @@ local channel = require "migrate.channel"
 local converge = require "migrate.converge"
 local core = require "drover.core"
 local errors = require "errors"
+local held = require "migrate.held"
 local reconcile = require "reconcile"
 local script = require "script"
 local storage = require "migrate.storage"
@@ -228,36 +229,6 @@ local function renew(move)
   move.ctx:warn("what the move needs could not be looked at: " .. errors.message(problem))
 end
 
--- Whether the source is proven off, once libvirt called the move complete. In peer-to-peer mode that word is the
--- source's own: its daemon says so after it stopped its copy, and on that way never lets it go on [libvirt
--- src/qemu/qemu_migration.c, qemuMigrationSrcPerformPeer2Peer3, qemuMigrationSrcConfirmPhase]. In managed mode it is
--- that of drover's own libvirt, which passes over a source that did not answer: there the source is asked.
-local function source_is_off(move)
-  if move.p.mode == "p2p" then return true end
-  local state, problem = errors.catch("NO_DOMAIN", move.domain.state, move.domain)
-  return problem ~= nil or state.state == "shutoff"
-end
-
--- The guest goes on at the destination, with one call: it stands still meanwhile. Whatever is in the way is left to the
--- reconcile table, which asks both hosts.
-local function start_held(move)
-  if not source_is_off(move) then return end
-  local copy = move.copy or move.destination.virt:domain(move.uuid)
-  copy:resume()
-end
-
--- The destination's copy, looked up while the move runs and not while the guest waits for its start. libvirt knows a
--- domain by its UUID, so it stays the same one. A task of its own: a destination that does not answer must not hold up
--- the look at the job.
-local function look_up_copy(move)
-  if move.copy or move.looks_up_copy or not job.is_held(move) then return end
-  move.looks_up_copy = true
-  async.spawn(function()
-    local ok, found = core.pcall(move.destination.virt.find_domain, move.destination.virt, move.uuid)
-    move.copy, move.looks_up_copy = ok and found or nil, nil
-  end)
-end
-
 -- The job's figures; nil when there is no job, without a type when it cannot be looked at: a QEMU that answers late, or
 -- a lock that is held for long, must not keep the time limit from acting.
 local function look(move)
@@ -297,7 +268,6 @@ local function watch(move)
     elseif statistics and statistics.type ~= "none" then
       if statistics.type then
         move.last_statistics = statistics
-        look_up_copy(move)
         move.ctx:progress("move " .. move.name, progress_fields(statistics))
       end
       -- From post-copy there is no way back, and its guest must not be paused: it goes on to its end.
@@ -321,13 +291,12 @@ function job.run(move)
   local options = job.options(move)
   local started_ms = async.monotonic_ms()
   local watcher = async.spawn(watch, move)
+  local start = held.follow(move, job.is_held(move))
   local ok, result = core.pcall(function()
     if move.p.mode == "p2p" then return move.domain:migrate_to_uri(channel.peer_uri(move), options) end
     return move.domain:migrate(move.destination.virt, options)
   end)
-  local ended_ms = async.monotonic_ms()
-  if ok and job.is_held(move) then async.shield(core.pcall, start_held, move) end
-  move.held_ms = async.monotonic_ms() - ended_ms
+  move.stood_still_ms = async.shield(start.finish, start, ok)
   move.elapsed_ms = async.monotonic_ms() - started_ms
   watcher:cancel()
   local watched, why = core.pcall(async.await, watcher)

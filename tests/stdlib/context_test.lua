@@ -177,8 +177,8 @@ test.case("a history that cannot be written is told once, and stops nothing", fu
     test.equal(ctx:step("go on", function() return 1 end), 1)
     ctx:warn "careful"
     ctx:progress("move", { remaining_bytes = 1 })
-    test.equal(screen.warnings, { { message = "the run's history has gaps: the disk is full", hint = "free some space" },
-      { message = "careful" } })
+    test.equal(screen.warnings, { { message = "the run's history has gaps: the disk is full",
+      hint = "free some space" }, { message = "careful" } })
   end, { store = full })
 end)
 
