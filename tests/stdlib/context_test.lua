@@ -119,6 +119,23 @@ test.case("A13: a run is about a domain that no unfinished run is about", functi
   end)
 end)
 
+test.case("A13: a check looks for unfinished runs too, and neither writes into the journal nor makes one", function()
+  local folder <close> = fakes.folder()
+  local path = folder.path .. "/journal.db"
+  local checking = context.new { run_id = "CHECK", screen = fakes.screen(), journal_path = path }
+  checking:about "uuid"
+  test.is_nil(fakes.read(path))
+  do
+    local store <close> = journal.open { path = path }
+    store:begin_run { id = "RUN", playbook = "toy", parameters = "{}" }
+    store:claim_object("RUN", "uuid")
+    local problem = test.raises("DOMAIN_BUSY", checking.about, checking, "uuid")
+    test.equal(problem.message, "run RUN of this domain is not finished")
+    checking:about "other"
+    test.equal(#store:runs(), 1)
+  end
+end)
+
 test.case("progress is shown and kept; what is archived is kept alone", function()
   with_context(function(ctx, screen, store)
     ctx:progress("move", { remaining_bytes = 5 })
