@@ -200,3 +200,18 @@ test.case("MAC addresses are compared with all guests there, many at once", func
     { "kvm2: 'guest99' there has the same MAC address 52:54:00:00:00:01" })
   test.is_true(async.monotonic_ms() - started_ms < 600, "one after the other")
 end)
+
+test.case("A46: a rule there that sends the move's port elsewhere is told", function()
+  local function warned(p, rules)
+    local move = a_move(setmetatable({ channel = "direct" }, { __index = p }), { disks = {} })
+    setmetatable(move.p, { __index = function(_, name) return p[name] or rawget(defaults, name) end })
+    move.destination.firewall = { backend = function() return "nftables" end, ruleset = function() return rules end }
+    local _, warnings = check("ports", "the port", move)
+    return warnings
+  end
+  local rule = "tcp dport 5000 dnat to 10.9.9.9"
+  test.equal(warned({ port = 5000 }, rule), { "kvm2 sends what comes to port 5000 elsewhere: " .. rule })
+  test.equal(warned({ port = 5001 }, rule), {})
+  test.equal(warned({}, "tcp dport 49152-49214 dnat to 10.9.9.9"), {})  -- the run takes another one
+  test.equal(#warned({}, "tcp dport 49152-49215 dnat to 10.9.9.9"), 1)
+end)
