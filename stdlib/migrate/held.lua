@@ -55,6 +55,14 @@ function follower:start()
   error(problem, 0)
 end
 
+-- Whether no event tells that the source went on. A call is answered after what its libvirt had to tell before: a
+-- connection that is broken without a sign yet hides nothing so.
+local function hear_out(self)
+  async.timeout("2s", function() self.move.source.virt:hostname() end)
+  async.sleep(3)  -- an event takes a thread more than an answer
+  return not self.went_on
+end
+
 -- Waits for the end of the source's QEMU, and starts the guest when all is proven. What is in the way is left to
 -- libvirt's own word.
 local function start_early(self)
@@ -62,7 +70,7 @@ local function start_early(self)
     if self.over then return end
   end
   async.poll("5s", 2, function() return self.complete or self.over end)
-  if self.complete and not self.over and not self.went_on then self:start() end
+  if self.complete and hear_out(self) and not self.over then self:start() end
 end
 
 local function on_source(self, event)

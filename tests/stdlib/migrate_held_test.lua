@@ -33,7 +33,10 @@ local function world(fields)
     return (w.fields.state or silent)()
   end }
   w.move = { uuid = "uuid-1", name = "web1", p = { mode = w.fields.mode or "p2p" }, domain = domain,
-    source = { name = "a", virt = { events = events_of "a" }, query = function(_, request)
+    source = { name = "a", virt = { events = events_of "a", hostname = function()
+      if w.fields.cut_off then async.sleep "10s" end
+      for _, event in ipairs(w.fields.told_late or {}) do w.tell("a", event, "migrated") end
+    end }, query = function(_, request)
       if request[3]:find("qemu/$1.pid", 1, true) then return { exit_code = 0, output = "4711 99\n", errors = "" } end
       test.equal({ request[3], request[5], request[6] }, { held.departed, "4711", "99" })
       return { exit_code = async.poll("10s", 1, function() return ended end) and 0 or 1, output = "", errors = "" }
@@ -85,6 +88,19 @@ test.case("A3: a source that went on after its stop does not let the guest start
   pause()
   test.equal({ w.asked, w.start:finish(false) }, { {} })
 end)
+
+test.case("A3: what the source had to tell is heard out before the guest starts; a source that is cut off tells nothing",
+  function()
+    for _, fields in ipairs { { told_late = { "resumed" } }, { cut_off = true } } do
+      local w = world(fields)
+      complete(w)
+      w.source_ended()
+      pause()
+      test.equal(w.asked, {})
+      w.start:finish(false)
+      test.equal(w.asked, {})
+    end
+  end)
 
 test.case("A3: a copy that is not complete is not started, though the source's QEMU has ended", function()
   local w = world()
