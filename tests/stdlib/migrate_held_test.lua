@@ -89,7 +89,7 @@ test.case("A3: a source that went on after its stop does not let the guest start
   test.equal({ w.asked, w.start:finish(false) }, { {} })
 end)
 
-test.case("A3: what the source had to tell is heard out before the guest starts; a source that is cut off tells nothing",
+test.case("A3: what the source had to tell is heard out before the guest starts; one that is cut off tells nothing",
   function()
     for _, fields in ipairs { { told_late = { "resumed" } }, { cut_off = true } } do
       local w = world(fields)
