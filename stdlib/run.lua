@@ -27,7 +27,8 @@ end
 
 --- Only the checks; nothing is changed. Gives the context's warnings.
 function run.check(loaded, values, options)
-  local ctx = context.new { run_id = run.new_id(), screen = options.screen, verbose = options.verbose }
+  local ctx = context.new { run_id = run.new_id(), screen = options.screen, verbose = options.verbose,
+    journal_path = options.journal_path }
   local ok, problem = core.xpcall(check, core.complete_error, ctx, loaded, values)
   ctx:close()
   if not ok then error(problem, 0) end
@@ -37,7 +38,8 @@ end
 --- The plan of a run: check for real, then run with changes recorded.
 function run.plan(loaded, values, options)
   local plan = require("plan").new()
-  local ctx = context.new { run_id = run.new_id(), screen = options.screen, plan = plan, verbose = options.verbose }
+  local ctx = context.new { run_id = run.new_id(), screen = options.screen, plan = plan, verbose = options.verbose,
+    journal_path = options.journal_path }
   local ok, problem = core.xpcall(function()
     check(ctx, loaded, values)
     plan:record(function() loaded.definition.run(ctx, values) end)

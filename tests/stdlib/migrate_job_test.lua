@@ -2,6 +2,7 @@
 local test = require "test"
 local core = require "drover.core"
 local job = require "migrate.job"
+local watch = require "migrate.watch"
 local reconcile = require "reconcile"
 local fakes = test.load(..., "fakes")
 local xml = require "xml"
@@ -96,12 +97,12 @@ test.case("another name, other networks and an empty drive go into the destinati
 end)
 
 test.case("figures of a job become progress, also when some are missing", function()
-  test.equal(job.progress_fields { memory_remaining_bytes = 100 << 20, memory_total_bytes = 1 << 30,
+  test.equal(watch.progress_fields { memory_remaining_bytes = 100 << 20, memory_total_bytes = 1 << 30,
     memory_bytes_per_s = 10 << 20, memory_dirty_rate_pages_per_s = 256, memory_page_size_bytes = 4096,
       memory_iteration = 2,
     time_elapsed_ms = 5 }, { remaining_bytes = 100 << 20, total_bytes = 1 << 30, rate_bytes_s = 10 << 20,
     dirty_bytes_s = 1 << 20, iteration = 2, elapsed_ms = 5, estimate_ms = (100 << 20) * 1000 // (9 << 20) })
-  test.equal(job.progress_fields {}, { remaining_bytes = 0, total_bytes = 0 })
+  test.equal(watch.progress_fields {}, { remaining_bytes = 0, total_bytes = 0 })
 end)
 
 -- ---- a move that runs: the domain answers from these functions ----
@@ -147,10 +148,10 @@ end)
 
 -- Runs body with so little patience.
 local function with_patience(answer_ms, abort_ms, body)
-  local before = job.patience
-  job.patience = { answer_ms = answer_ms, abort_ms = abort_ms }
+  local before = watch.patience
+  watch.patience = { answer_ms = answer_ms, abort_ms = abort_ms }
   local ok, problem = core.pcall(body)
-  job.patience = before
+  watch.patience = before
   if not ok then error(problem, 0) end
 end
 
@@ -213,6 +214,16 @@ test.case("an aborted move that nothing frees is left", function()
   end)
 end)
 
+test.case("a job that cannot be looked at is told once, and the time limit acts all the same", function()
+  local move = a_move { timeout = 300 }
+  local problem = running(move, { statistics = function()
+    errors.raise { domain = "virt", code = "DOMAIN_BUSY", message = "cannot acquire state change lock" }
+  end })
+  test.equal({ move.acts, problem.message, #move.ctx.warnings, move.ctx.warnings[1].message },
+    { { "abort" }, "the move was given up, it took longer than --timeout allows", 1,
+      "the move cannot be looked at: cannot acquire state change lock" })
+end)
+
 test.case("the timeout may pause the domain or switch to post-copy instead", function()
   local move = a_move { timeout = 10, timeout_action = "suspend" }
   test.is_nil(running(move, {}))
@@ -220,6 +231,26 @@ test.case("the timeout may pause the domain or switch to post-copy instead", fun
   move = a_move { timeout = 10, timeout_action = "post-copy" }
   test.is_nil(running(move, {}))
   test.equal(move.acts, { "start_post_copy" })
+end)
+
+test.case("A6: what switched to post-copy is neither aborted nor paused any more", function()
+  local move = a_move { timeout = 450, policy = { { stalls = 1, action = "post-copy" },
+    { stalls = 2, action = "suspend" } } }
+  local iteration, ended = 1, false
+  local domain = move.domain
+  function domain.job()
+    iteration = iteration + 1
+    return { type = "unbounded", memory_iteration = iteration, memory_remaining_bytes = 100 }
+  end
+  for _, name in ipairs { "start_post_copy", "suspend", "abort_job" } do
+    domain[name] = function() move.acts[#move.acts + 1] = name end
+  end
+  function domain.migrate_to_uri()
+    async.sleep "1300ms"
+    ended = true
+  end
+  test.is_nil(job.run(move))
+  test.equal({ move.acts, ended }, { { "start_post_copy" }, true })
 end)
 
 test.case("a policy acts on stalls", function()

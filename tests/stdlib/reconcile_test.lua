@@ -92,6 +92,9 @@ paused/migration           | paused/user      | running | none | roll back | des
 paused/user                | paused/user      | running | none | operator  |
 paused/migration           | paused/migration | running | none | roll back | destroy destination, resume source
 unreachable                | paused/user      | running | none | operator  |
+paused/migration           | running/unpaused | running | none | finish    | destroy source
+paused/migration           | running/booted   | running | none | operator  |
+paused/user                | running/unpaused | running | none | operator  |
 shut off/migrated          | paused/user      | paused  | none | moved     |
 shut off/migrated          | running/unpaused | running | none | moved     |
 ]]
@@ -118,6 +121,24 @@ local function show_decision(line, held)
 end
 for line in decisions:gmatch "[^\n]+" do show_decision(line) end
 for line in held_decisions:gmatch "[^\n]+" do show_decision(line, true) end
+
+test.case("a host that does not answer: what the other one says is told, and how a guest that waits there is started",
+  function()
+    local function said(source, destination, held)
+      local decision = reconcile.decide(side(source), side(destination), "running", "none", held)
+      return decision.text, decision.hint
+    end
+    local text, hint = said("unreachable", "paused/user", true)
+    test.equal(text, "the source does not answer, and unknown is not off; on the destination it is paused (user), "
+      .. "complete, and waits for its start")
+    test.matches(hint, "prove that it is fenced; then, on the destination: virsh resume$")
+    test.equal(said("unreachable", "running/unpaused", true),
+      "the source does not answer, and unknown is not off; on the destination it is running (unpaused)")
+    test.equal(said("unreachable", "none"), "the source does not answer, and unknown is not off")
+    text, hint = said("unreachable", "paused/migration", true)
+    test.matches(text, "it is paused %(migration%)$")
+    test.matches(hint, "fenced$")
+  end)
 
 -- Every pair of what libvirt can say.
 local every = {}

@@ -191,6 +191,11 @@ test.case("a second run of a domain is refused with the first one's id", functio
     ok, second = pcall(run.execute, loaded { run = function(inner) inner:about "uuid" end }, {},
       { journal_path = path, screen = fakes.screen() })
     test.equal(ok, false)
+    -- A check, and a plan, say the same.
+    local looks = loaded { check = function(inner) inner:about "uuid" end }
+    for _, look in ipairs { run.check, run.plan } do
+      test.raises("DOMAIN_BUSY", look, looks, {}, { journal_path = path, screen = fakes.screen() })
+    end
   end }, {}, { journal_path = path, screen = fakes.screen() })
   test.equal(second.code, "DOMAIN_BUSY")
   test.is_true(second.message:find(first_id, 1, true), second.message)

@@ -110,6 +110,27 @@ TEST_CASE("the main task gives its results and its errors") {
   CHECK(lua.run("errors.raise { code = 'NO_LUCK', message = 'm' }") == "error NO_LUCK");
 }
 
+TEST_CASE("the error of a task that nobody asks for is told, once; a cancellation, or what somebody heard, is not") {
+  Fixture lua;
+  std::vector<std::string> told;
+  lua.scheduler.on_unheard_error = [&](const Error& error) { told.push_back(error.code); };
+  CHECK(lua.run(R"(
+    kept = async.spawn(function() errors.raise { code = 'KEPT', message = 'm' } end)
+    async.spawn(function() errors.raise { code = 'FORGOTTEN', message = 'm' } end)
+    async.sleep(5)
+    collectgarbage()
+    local heard = async.spawn(function() errors.raise { code = 'HEARD', message = 'm' } end)
+    pcall(async.await, heard)
+    async.spawn(function() async.sleep '20s' end):cancel()
+    async.parallel({ 1 }, function() return 1 end)
+    async.sleep(5)
+    return 'well')") == "well");
+  CHECK(told == std::vector<std::string>{"FORGOTTEN", "KEPT"});
+  CHECK(lua.run("async.sleep(5) errors.raise { code = 'MAIN', message = 'm' }") == "error MAIN");
+  CHECK(lua.run("kept = nil collectgarbage()") == "nil");
+  CHECK(told.size() == 2);
+}
+
 TEST_CASE("an interrupt while the main task waits cancels it") {
   Fixture lua;
   CHECK(lua.run("async.spawn(function() async.sleep(5) interrupt() end) async.sleep '20s'") == "error CANCELLED");
