@@ -1,6 +1,7 @@
 --- What the journal holds of a run, in words for a person: how it ended, what it was about, what became of its entries.
 -- Tested by tests/stdlib/history_test.lua.
 local core = require "drover.core"
+local errors = require "errors"
 
 local history = {}
 
@@ -31,6 +32,21 @@ end
 function history.decoded(text)
   local ok, value = core.pcall(json.decode, text)
   return ok and type(value) == "table" and value or {}
+end
+
+--- The error that a run ended with, as the journal kept it, in lines for a person: a list of { text, hint = }. The first
+-- is the error itself; then what stood in the way, one by one.
+function history.problem(problem)
+  local function line(one)
+    if type(one) ~= "table" then return nil end
+    local text = type(one.message) == "string" and one.message or "?"
+    local host_name = type(one.host) == "string" and one.host or nil
+    return { tostring(errors.new { message = text, host = host_name }),
+      hint = type(one.hint) == "string" and one.hint or nil }
+  end
+  local lines = { line(problem) }
+  for _, one in ipairs(type(problem.faults) == "table" and problem.faults or {}) do lines[#lines + 1] = line(one) end
+  return lines
 end
 
 local function word(value)

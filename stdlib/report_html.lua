@@ -151,9 +151,10 @@ local function facts(run, problem, summary)
   }
   if run.ended_ms > 0 then rows[#rows + 1] = { "took", units.format_duration(run.ended_ms - run.started_ms) } end
   if problem then
-    local place = problem.host and problem.host .. ": " or ""
-    rows[#rows + 1] = { "error", '<span class="bad">' .. escape(place .. (problem.message or "?")) .. "</span>"
-      .. (problem.hint and "<br/>" .. escape(problem.hint) or "") }
+    for index, line in ipairs(history.problem(problem)) do
+      rows[#rows + 1] = { index == 1 and "error" or "", '<span class="bad">' .. escape(line[1]) .. "</span>"
+        .. (line.hint and "<br/>" .. escape(line.hint) or "") }
+    end
   end
   local next_step = history.next_step(run)
   if next_step then rows[#rows + 1] = { "what now", escape(next_step) } end

@@ -65,9 +65,10 @@ local function show(one, entries, events)
   print(("  %s, began %s%s"):format((history.outcome(one)), clock(one.started_ms),
     one.ended_ms > 0 and ", took " .. units.format_duration(one.ended_ms - one.started_ms) or ""))
   if one.error ~= "" then
-    local problem = history.decoded(one.error)
-    print("  " .. (type(problem.host) == "string" and problem.host .. ": " or "") .. field(problem.message))
-    if type(problem.hint) == "string" then print("    " .. problem.hint) end
+    for index, line in ipairs(history.problem(history.decoded(one.error))) do
+      print((index == 1 and "  " or "  - ") .. line[1])
+      if line.hint then print((index == 1 and "    " or "      ") .. line.hint) end
+    end
   end
   local next_step = history.next_step(one)
   if next_step then print("  " .. next_step) end

@@ -34,6 +34,13 @@ test.case("what a run was about comes from its parameters, as far as they tell",
   } do test.equal(history.about(row[1]), row[2]) end
 end)
 
+test.case("an error is told with its host and its hint, and with all that stood in the way", function()
+  test.equal(history.problem { message = "2 things", faults = { { message = "no pool", host = "kvm2", hint = "make it" },
+    { message = "kvm1 swaps", host = "kvm1" } } },
+    { { "2 things" }, { "kvm2: no pool", hint = "make it" }, { "kvm1 swaps" } })
+  test.equal(history.problem { host = 5, faults = { "torn" } }, { { "?" } })
+end)
+
 test.case("what is no JSON is nothing, not an error", function()
   test.equal({ history.decoded '{"a":1}', history.decoded "torn", history.decoded "", history.decoded "5" },
     { { a = 1 }, {}, {}, {} })
