@@ -2,6 +2,7 @@
 -- Tested by tests/stdlib/plan_test.lua and the transcripts.
 local core = require "drover.core"
 local display = require "display"
+local errors = require "errors"
 local layout = require "layout"
 
 local plan = {}
@@ -22,7 +23,9 @@ function plan:connection(connection) self.connections[#self.connections + 1] = c
 function plan:recorder()
   return function(name, is_method, ...)
     if not self.step then
-      error(("%s changes a host, and stands outside of a step, a lease or an undo"):format(name), 3)
+      errors.raise { code = "OUTSIDE_STEP",
+        message = name .. " changes a host, and stands outside of a step, a lease or an undo",
+        hint = 'put it into a step: ctx:step("what it does", function() ... end)' }
     end
     local arguments = table.pack(...)
     local words = {}
