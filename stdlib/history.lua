@@ -45,7 +45,8 @@ function history.problem(problem)
       hint = type(one.hint) == "string" and one.hint or nil }
   end
   local lines = { line(problem) }
-  for _, one in ipairs(type(problem.faults) == "table" and problem.faults or {}) do lines[#lines + 1] = line(one) end
+  local faults = type(problem.faults) == "table" and problem.faults or {}
+  for _, one in ipairs(faults) do lines[#lines + 1] = line(one) end
   return lines
 end
 

@@ -35,8 +35,8 @@ test.case("what a run was about comes from its parameters, as far as they tell",
 end)
 
 test.case("an error is told with its host and its hint, and with all that stood in the way", function()
-  test.equal(history.problem { message = "2 things", faults = { { message = "no pool", host = "kvm2", hint = "make it" },
-    { message = "kvm1 swaps", host = "kvm1" } } },
+  test.equal(history.problem { message = "2 things", faults = {
+    { message = "no pool", host = "kvm2", hint = "make it" }, { message = "kvm1 swaps", host = "kvm1" } } },
     { { "2 things" }, { "kvm2: no pool", hint = "make it" }, { "kvm1 swaps" } })
   test.equal(history.problem { host = 5, faults = { "torn" } }, { { "?" } })
 end)
