@@ -70,8 +70,8 @@ local function show(one, entries, events)
       if line.hint then print((index == 1 and "    " or "      ") .. line.hint) end
     end
   end
-  local next_step = history.next_step(one)
-  if next_step then print("  " .. next_step) end
+  local next_step = history.next_step(one, entries)
+  if next_step then print(table.concat(layout.wrap(next_step, terminal.width(), "  ", "    "), "\n")) end
   print_steps(events)
   local rows = history.entries(one, entries, events)
   for _, title in ipairs(history.titles) do print_entries(rows, title[1], title[2]) end
