@@ -60,13 +60,16 @@ local function path_of(source)
   return inside and core.stdlib .. "/" .. inside or source:match("^@(.+)$")
 end
 
+-- A method that has no use for its object is called as the others are.
+local function as_called(head) return (head:gsub("%.([%w_]+)%(_,%s*", ":%1(")) end
+
 local function lua_function(f)
   local info = debug.getinfo(f, "S")
   local path = info.what ~= "C" and path_of(info.source)
   if not path then return { "a function that is not documented" } end
   local lines = read_lines(path)
   local head = (lines[info.linedefined] or ""):gsub("^%s*local%s+", ""):gsub("^function%s+", ""):match("^[^)]*%)")
-  local text = { head or info.short_src, "" }
+  local text = { head and as_called(head) or info.short_src, "" }
   local above = layout.flow(table.concat(comment_above(lines, info.linedefined), "\n"), math.huge)
   table.move(above, 1, #above, #text + 1, text)
   if #text == 2 then text[3] = "There is no comment above it." end
@@ -86,7 +89,11 @@ local function lua_module(name, path)
   table.move(flowed, 1, #flowed, #lines + 1, lines)
   for number, line in ipairs(source) do
     local head = line:match("^function (" .. name:gsub("%W", "%%%0") .. "[.:][%w_]+%b())")
-    if head then lines[#lines + 1] = ("  %s  %s"):format(head, comment_above(source, number)[1] or "") end
+    -- The sentence may go on in the next line of the comment.
+    local text = head and table.concat(comment_above(source, number), " ")
+    if head then
+      lines[#lines + 1] = ("  %s  %s"):format(as_called(head), first_sentence(text))
+    end
   end
   return lines
 end
@@ -166,8 +173,12 @@ local function find_named(list, name)
   end
 end
 
+-- What a playbook's functions are given has another name there than in stdlib.
+local spoken = { ctx = "context", h = "host" }
+
 -- A module, with what stdlib adds to it; a class; or a function by its full name.
 local function topic(name)
+  name = name:gsub("^%w+", spoken):gsub("^context:", "context.")
   local modules = modules_by_name()
   local plain = name:match("^[%w_]+$")
   local path = plain and stdlib_path(name)
