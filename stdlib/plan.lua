@@ -19,6 +19,15 @@ end
 --- Adds a connection: { from =, to =, port =, encrypted = boolean, purpose = }.
 function plan:connection(connection) self.connections[#self.connections + 1] = connection end
 
+-- Which object is changed, and on which host: "virt.Domain web1 on kvm2" is "web1: " on kvm2.
+local function whose(object)
+  local machine = object:match("^host%.Machine (%S+)$")
+  if machine then return "", machine end
+  local what, where = object:match("^%S+ (.*) on (%S+)$")
+  if what then return what .. ": ", where end
+  return "", object ~= "" and object or nil
+end
+
 -- What a changing binding becomes while planning. Outside a step it refuses: such a change would have no undo.
 function plan:recorder()
   return function(name, is_method, ...)
@@ -30,8 +39,8 @@ function plan:recorder()
     local arguments = table.pack(...)
     local words = {}
     for index = is_method and 2 or 1, arguments.n do words[#words + 1] = display.value(arguments[index]) end
-    local object = is_method and tostring(arguments[1]) or nil
-    self:add { host = object, text = name .. "(" .. table.concat(words, ", ") .. ")" }
+    local what, where = whose(is_method and tostring(arguments[1]) or "")
+    self:add { host = where, text = what .. name .. "(" .. table.concat(words, ", ") .. ")" }
   end
 end
 
@@ -63,7 +72,10 @@ function plan:text(width)
     lines[#lines + 1] = "  on " .. host_name
     for _, item in ipairs(by_host[host_name]) do
       local tail = item.change.temporary and "  (taken away again)" or ""
-      lines[#lines + 1] = ("  %3d. %s%s"):format(item.number, item.change.text, tail)
+      local number, text = ("  %3d. "):format(item.number), item.change.text .. tail
+      local is_short = #number + #text <= (width or math.huge)
+      local wrapped = is_short and { number .. text } or layout.wrap(text, width, number, "       ")
+      table.move(wrapped, 1, #wrapped, #lines + 1, lines)
       for _, detail in ipairs(item.change.lines or {}) do
         local indent = "         "
         local wrapped = layout.wrap(detail, width or math.huge, indent, indent .. "   ")

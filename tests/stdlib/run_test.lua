@@ -282,6 +282,7 @@ test.case("a plan records changes inside a step, in order, and makes none", func
   end)
   test.equal(#result.changes, 2)
   test.matches(result.changes[1].text, "^host.Machine.write_file%(")
+  test.equal(result.changes[1].host, "localhost")
   test.equal({ result.changes[2].host, result.changes[2].temporary, result.changes[2].lines, result.changes[2].step },
     { "kvm2", true, { "the line" }, "write" })
   test.is_nil(machine:stat(folder.path .. "/file"))
