@@ -173,12 +173,8 @@ local function find_named(list, name)
   end
 end
 
--- What a playbook's functions are given has another name there than in stdlib.
-local spoken = { ctx = "context", h = "host" }
-
 -- A module, with what stdlib adds to it; a class; or a function by its full name.
 local function topic(name)
-  name = name:gsub("^%w+", spoken):gsub("^context:", "context.")
   local modules = modules_by_name()
   local plain = name:match("^[%w_]+$")
   local path = plain and stdlib_path(name)
@@ -206,6 +202,17 @@ local function topic(name)
   local owner, member = name:match("^([%w_]+)%.([%w_]+)$")
   local known = owner and stdlib_path(owner) and require(owner)[member]
   if type(known) == "function" then return lua_function(known) end
+end
+
+-- What playbooks call ctx is stdlib's context: it is asked for, and shown, as they write it.
+local function topic_of_playbooks(name)
+  local rest = name:match("^ctx%f[:.%z](.*)$")
+  if not rest then return topic(name) end
+  local lines = topic("context" .. rest:gsub(":", "."))
+  for index, line in ipairs(lines or {}) do
+    lines[index] = line:gsub("^(%s*)context%f[:.%z]", "%1ctx")
+  end
+  return lines
 end
 
 -- What is broken off a line begins further to the right than the line: below the text beside a short name.
@@ -238,7 +245,7 @@ function help.text(what, width)
     local one = core.documentation(what)
     lines = one and bound_function(one) or lua_function(what)
   elseif type(what) == "string" then
-    lines = topic(what)
+    lines = topic_of_playbooks(what)
   else
     local class = getmetatable(what)
     lines = type(class) == "string" and topic(class) or nil

@@ -74,8 +74,8 @@ function plan:text(width)
       local tail = item.change.temporary and "  (taken away again)" or ""
       local number, text = ("  %3d. "):format(item.number), item.change.text .. tail
       local is_short = #number + #text <= (width or math.huge)
-      local wrapped = is_short and { number .. text } or layout.wrap(text, width, number, "       ")
-      table.move(wrapped, 1, #wrapped, #lines + 1, lines)
+      local heading = is_short and { number .. text } or layout.wrap(text, width, number, "       ")
+      table.move(heading, 1, #heading, #lines + 1, lines)
       for _, detail in ipairs(item.change.lines or {}) do
         local indent = "         "
         local wrapped = layout.wrap(detail, width or math.huge, indent, indent .. "   ")

@@ -37,7 +37,8 @@ test.case("a long change is broken at the width, and goes on below its text", fu
   local one = plan.new()
   one:add { host = "kvm1", text = "put the key into /run/drover/20261121-075750-c4bff1/private", temporary = true }
   local text = table.concat(one:text(60), "\n")
-  test.matches(text, "\n    1%. put the key into\n       /run/drover/20261121%-075750%-c4bff1/private %(taken\n       away again%)\n")
+  test.matches(text, "\n    1%. put the key into\n       /run/drover/20261121%-075750%-c4bff1/private %(taken\n"
+    .. "       away again%)\n")
 end)
 
 test.case("an empty plan says that there is nothing", function()
