@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -27,7 +28,13 @@ int64_t read_count(const fs::path& path) {
   return problem == std::errc() && end == text.data() + text.size() && count > 0 ? count : 0;
 }
 
-bool is_plain(const std::string& run) { return !run.empty() && run[0] != '.' && run.find('/') == std::string::npos; }
+// Identifiers are made of letters, digits and hyphens; a damaged journal may hold anything, and that is no file's name.
+bool is_plain(const std::string& run) {
+  constexpr size_t most_characters = 64;
+  return !run.empty() && run.size() <= most_characters && std::all_of(run.begin(), run.end(), [](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+  });
+}
 
 }  // namespace
 

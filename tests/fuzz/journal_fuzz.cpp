@@ -22,7 +22,7 @@ struct Folder {
   ~Folder() { fs::remove_all(path); }
   std::string file() const { return path + "/journal.db"; }
   void clear() const {
-    for (const char* end : {"", "-wal", "-shm"}) unlink((file() + end).c_str());
+    for (const char* end : {"", "-wal", "-shm", "-counts"}) std::filesystem::remove_all(file() + end);
   }
   const std::string path = fuzz::make_folder();
 };

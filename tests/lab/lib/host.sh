@@ -98,7 +98,8 @@ enter_host() {
   shift
   process=$(host_process "$name") || die "host $name is dead (killed?): lab down; lab up"
   [[ ! -d /proc/$process/root$PWD ]] || directory=$PWD
-  unset SSH_AUTH_SOCK SSH_CONNECTION SSH_CLIENT SSH_TTY DBUS_SESSION_BUS_ADDRESS "${!XDG_@}" "${!LIBVIRT_@}"
+  # TMPDIR: a host has a /tmp of its own.
+  unset TMPDIR SSH_AUTH_SOCK SSH_CONNECTION SSH_CLIENT SSH_TTY DBUS_SESSION_BUS_ADDRESS "${!XDG_@}" "${!LIBVIRT_@}"
   export HOME=/root USER=root LOGNAME=root
   if [[ ${#terminal[@]} -gt 0 ]]; then set -- "${terminal[@]}" "$(printf '%q ' "$@")" /dev/null; fi
   # A daemon started this way must not keep our locks, nor our caller's pipes.
