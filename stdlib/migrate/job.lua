@@ -114,6 +114,11 @@ function job.describe(move)
   end
   move.ctx.plan:add { host = move.source.name, text = "move " .. move.name .. " to " .. move.destination.name,
     lines = lines }
+  if job.is_held(move) then
+    move.ctx.plan:add { host = move.destination.name,
+      text = ("start %s, which arrives paused, once it is seen to be off on %s"):format(move.new_name,
+        move.source.name) }
+  end
 end
 
 --- Whether libvirt refused the port before anything was sent [src/util/virportallocator.c, virPortAllocatorSetUsed].

@@ -130,6 +130,19 @@ local function running(move, fields)
   return job.run(move)
 end
 
+test.case("the plan says who starts the guest that arrives paused; one that is to stay paused nobody starts", function()
+  for _, row in ipairs {
+    { {}, { "a: move web1 to b", "b: start web1, which arrives paused, once it is seen to be off on a" } },
+    { { suspend = true }, { "a: move web1 to b" } } } do
+    local move, told = a_move(row[1]), {}
+    move.state = { state = "running" }
+    move.ctx.planning = true
+    move.ctx.plan = { add = function(_, change) told[#told + 1] = change.host .. ": " .. change.text end }
+    job.describe(move)
+    test.equal(told, row[2])
+  end
+end)
+
 test.case("a move that takes too long is aborted, and says so", function()
   local move = a_move { timeout = 10 }
   local problem = running(move, {})
