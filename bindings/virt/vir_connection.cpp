@@ -70,6 +70,11 @@ VirConnection::VirConnection(VirRef<virConnectPtr> connection, const OpenRequest
 
 namespace {
 
+// An embedded driver (secret:///embed?root=...) runs in this process, once [libvirt docs/drvqemu.rst].
+bool has_transport(const std::string& uri) {
+  return !is_in_process_uri(uri) && uri.find(":///embed?") == std::string::npos;
+}
+
 // A transport, or the error that stood in its way.
 struct Opened {
   VirRef<virConnectPtr> connection;
@@ -94,7 +99,7 @@ ConnectionPtr VirConnection::open(const OpenRequest& request) {
   static std::once_flag silenced;
   std::call_once(silenced, silence_error_output);
   checked_uri(request.uri);  // refuses before anything is begun
-  bool has_pulse = !is_in_process_uri(request.uri) && request.keepalive_interval_s > 0;
+  bool has_pulse = has_transport(request.uri) && request.keepalive_interval_s > 0;
   if (!is_in_process_uri(request.uri)) ensure_event_thread();
   // Both at once: over a long line each opening takes a while.
   std::future<Opened> second;
