@@ -83,7 +83,8 @@ std::vector<core::Function> connection_functions() {
         {"options?", "table",
          "readonly: boolean. host: how errors name it, that of the URI without it. keepalive_interval_s: seconds "
          "between probes of the other side, default 5, 0 for none. "
-         "keepalive_count: probes without an answer after which the connection is lost, default 5."}},
+         "keepalive_count: probes without an answer after which the connection is lost, default 5. The probes have a "
+         "second connection of their own."}},
        {{"connection", "virt.Connection", ""}},
        "NO_CONNECTION, AUTH_FAILED, HOST_KEY_CHANGED, HOST_KEY_UNKNOWN, UNKNOWN_HOST, TLS_FAILED, NO_HELPER, "
        "INSECURE_URI, BAD_ARGUMENT",

@@ -12,7 +12,7 @@ virt = {}
 ---@param uri string libvirt URI.
 ---@param options? table readonly: boolean. host: how errors name it, that of the URI without it. keepalive_interval_s:
 ---seconds between probes of the other side, default 5, 0 for none. keepalive_count: probes without an answer after
----which the connection is lost, default 5.
+---which the connection is lost, default 5. The probes have a second connection of their own.
 ---@return virt.Connection connection
 function virt.connect(uri, options) end
 
