@@ -131,7 +131,9 @@ local function progress_fields(statistics)
   local dirty_bytes_s = statistics.memory_dirty_rate_pages_per_s and
     statistics.memory_dirty_rate_pages_per_s * (statistics.memory_page_size_bytes or 4096) or nil
   local fields = { remaining_bytes = remaining_bytes, total_bytes = total_bytes,
-    iteration = statistics.memory_iteration, elapsed_ms = statistics.time_elapsed_ms }
+    iteration = statistics.memory_iteration, elapsed_ms = statistics.time_elapsed_ms,
+    phase = (statistics.disk_total_bytes or 0) > 0 and (statistics.memory_total_bytes or 0) == 0 and "disks"
+      or total_bytes > 0 and "memory" or nil }
   if rate_bytes_s > 0 then
     fields.rate_bytes_s = rate_bytes_s
     local gain = rate_bytes_s - (dirty_bytes_s or 0)
@@ -257,7 +259,10 @@ local function watch(move)
       end
     elseif statistics and statistics.type ~= "none" then
       move.last_statistics = statistics
-      move.ctx:progress("move " .. move.name, progress_fields(statistics))
+      local fields = progress_fields(statistics)
+      -- libvirt copies the disks first and counts anew for the memory: a bar that falls back must say why.
+      local what = #storage.copied(move) > 0 and fields.phase and ", " .. fields.phase or ""
+      move.ctx:progress("move " .. move.name .. what, fields)
       local step = follower:next(statistics)
       if step then apply(move, step) end
       if not acted_on_timeout and async.monotonic_ms() - started_ms > p.timeout then
