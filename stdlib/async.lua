@@ -103,11 +103,16 @@ function async.poll(duration, interval, test)
   end
 end
 
+-- How many shields are up: tasks that run at once may end theirs in any order.
+local shields = 0
+
 --- Runs body(...) with interrupts held back: the undo of a run must not be cut in half.
 function async.shield(body, ...)
-  local before = native.set_shield(true)
+  shields = shields + 1
+  native.set_shield(true)
   local results = table.pack(core.pcall(body, ...))
-  native.set_shield(before)
+  shields = shields - 1
+  native.set_shield(shields > 0)
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)
 end

@@ -5,13 +5,15 @@ local core = require "drover.core"
 local entries = require "entries"
 local errors = require "errors"
 local hosts = require "hosts"
+local journal = require "journal"
 local json = require "json"
 local lease = require "lease"
 
 local context = {}
 context.__index = context
 
---- options: run_id, screen, store (nil while planning or checking), plan (while planning), verbose.
+--- options: run_id, screen, store (nil while planning or checking), plan (while planning), verbose; for tests connect
+-- and journal_path.
 function context.new(options)
   local self = setmetatable({
     run_id = options.run_id,
@@ -28,14 +30,22 @@ function context.new(options)
     mark = "drover run=" .. options.run_id,
   }, context)
   self.hosts = hosts.new(options.connect)
+  self.journal_path = options.journal_path
   return self
 end
 
 --- The connected host of that name; one connection each, closed at the end of the run.
 function context:host(name) return self.hosts:get(name) end
 
+-- Events only inform: one that cannot be written stops nothing, least of all the watch over a move. What must be
+-- written down is an intent, and that raises.
 local function record(self, kind, fields)
-  if self.store then self.store:add_event(self.run_id, kind, json.encode(fields)) end
+  if not self.store then return end
+  local ok, problem = core.pcall(self.store.add_event, self.store, self.run_id, kind, json.encode(fields))
+  if ok or self.misses_events then return end
+  if core.is_cancellation(problem) then error(problem, 0) end
+  self.misses_events = true
+  self.screen:warning("the run's history has gaps: " .. errors.message(problem), rawget(problem, "hint"))
 end
 
 --- Runs body as a step that a person sees with its time. Gives what body gives.
@@ -159,12 +169,22 @@ function context:commit()
   entries.commit(self.store, self)
 end
 
+-- The journal, to look into it while checking or planning; nil when there is none, for a look makes none.
+local function existing_journal(path)
+  path = path or journal.folder() .. "/journal.db"
+  local file <close> = io.open(path)
+  return file and journal.open { path = path } or nil
+end
+
 --- Says what the run is about (a domain's UUID). Raises DOMAIN_BUSY when another run of it is not finished.
 function context:about(object)
-  if not self.store then return end
-  local holder = self.store:claim_object(self.run_id, object)
+  local looked_into <close> = not self.store and existing_journal(self.journal_path) or nil
+  local store = self.store or looked_into
+  if not store then return end
+  local holder
+  if self.store then holder = store:claim_object(self.run_id, object) else holder = store:find_holder(object) end
   if not holder then return end
-  local other = self.store:find_run(holder)
+  local other = store:find_run(holder)
   local hint = "finish it first: drover recover " .. holder
   local at_work = other and other.alive and not other.own  -- "own": a dead run that this process looked after
   if at_work then

@@ -122,6 +122,7 @@ function entries.finish(env, entry)
   local arguments = json.decode(entry.arguments)
   local result = entry.result ~= "" and json.decode(entry.result) or nil
   entries.boundary("before end", entry.label)
+  if env.hosts then env.hosts:revive() end
   return async.timeout(kind.longest_end or longest_end, function()
     if kind.type == "lease" then return end_lease(kind, arguments, env, result) end
     if kind.type == "follow_up" then return kind.follow_up(arguments, env) or "done" end

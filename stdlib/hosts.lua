@@ -27,6 +27,15 @@ function hosts:get(name)
   return self.connected[name]
 end
 
+--- Lets go of libvirt connections that broke; the next use opens new ones. A daemon that was restarted is well again.
+-- Asks nobody.
+function hosts:revive()
+  for _, one in pairs(self.connected) do
+    local virt = rawget(one, "virt")
+    if virt and not virt:is_alive() then core.pcall(one.reopen_virt, one) end
+  end
+end
+
 --- Closes all. A host that is gone already does not matter any more.
 function hosts:close()
   for name, one in pairs(self.connected) do

@@ -141,7 +141,16 @@ function migrate.open_channel(move) return require("migrate.channel").open(move)
 function migrate.go(move)
   local job = require "migrate.job"
   local ctx = move.ctx
-  local had = not ctx.planning and reconcile.observe(move.destination, move.uuid).status or nil
+  local had
+  if not ctx.planning then
+    local looks = async.parallel({
+      function() return reconcile.observe(move.destination, move.uuid).status end,
+      -- Its user may have paused it since the checks: then it stays so.
+      function() return move.domain:state() end,
+    }, function(look) return look() end)
+    had, move.state = looks[1], looks[2]
+    if move.before then move.before.state = move.state.state end
+  end
   local source, destination = move.source.name, move.destination.name
   ctx:follow_up("after-move", { source = source, destination = destination, uuid = move.uuid,
     autostart = move.autostart and move.p.autostart or nil, undefine_source = move.p.undefine_source or nil })
@@ -164,6 +173,7 @@ function migrate.go(move)
     return
   end
   if settled.outcome == "operator" then
+    ctx.patience = "3s"  -- both hosts were asked with all patience just now
     problem = problem or errors.new { code = "NEEDS_OPERATOR", message = settled.text }
     problem.needs_operator = true
     problem.message = ("%s: %s"):format(settled.text, errors.message(problem))

@@ -40,7 +40,8 @@ end
 
 --- Only the checks; nothing is changed. Gives the context's warnings.
 function run.check(loaded, values, options)
-  local ctx = context.new { run_id = run.new_id(), screen = options.screen, verbose = options.verbose }
+  local ctx = context.new { run_id = run.new_id(), screen = options.screen, verbose = options.verbose,
+    journal_path = options.journal_path }
   local ok, problem = core.xpcall(check, core.complete_error, ctx, loaded, values)
   ctx:close()
   if not ok then error(problem, 0) end
@@ -50,7 +51,8 @@ end
 --- The plan of a run: check for real, then run with changes recorded.
 function run.plan(loaded, values, options)
   local plan = require("plan").new()
-  local ctx = context.new { run_id = run.new_id(), screen = options.screen, plan = plan, verbose = options.verbose }
+  local ctx = context.new { run_id = run.new_id(), screen = options.screen, plan = plan, verbose = options.verbose,
+    journal_path = options.journal_path }
   local ok, problem = core.xpcall(function()
     check(ctx, loaded, values)
     plan:record(function() loaded.definition.run(ctx, values) end)
@@ -91,7 +93,8 @@ local function with_leftovers(problem, left, run_id)
     message = "the work is done, but not everything that the run had out could be taken back" }
   problem.suppressed = left
   problem.needs_operator = true
-  problem.hint = (rawget(problem, "hint") and problem.hint .. "; " or "") .. "then: drover recover " .. run_id
+  local hint = (rawget(problem, "hint") or ""):gsub(";? ?then: drover recover$", "")
+  problem.hint = (hint ~= "" and hint .. "; " or "") .. "then: drover recover " .. run_id
   return problem
 end
 

@@ -128,19 +128,27 @@ int end_run(lua_State* L) {
   });
 }
 
+Push push_holder(std::string holder) {
+  return [holder = std::move(holder)](lua_State* L) {
+    if (holder.empty()) return 0;
+    core::push(L, holder);
+    return 1;
+  };
+}
+
 int claim_object(lua_State* L) {
   auto store = check_store(L, "Journal.claim_object");
   Args args(L, "Journal.claim_object");
   std::string id = args.text(2, "run");
   std::string object = args.text(3, "object");
-  return start(L, "write the run's object to the journal", [=]() -> Push {
-    std::string holder = store->claim_object(id, object);
-    return [holder](lua_State* state) {
-      if (holder.empty()) return 0;
-      core::push(state, holder);
-      return 1;
-    };
-  });
+  return start(L, "write the run's object to the journal",
+               [=]() -> Push { return push_holder(store->claim_object(id, object)); });
+}
+
+int find_holder(lua_State* L) {
+  auto store = check_store(L, "Journal.find_holder");
+  std::string object = Args(L, "Journal.find_holder").text(2, "object");
+  return start(L, "read the journal", [=]() -> Push { return push_holder(store->find_holder(object)); });
 }
 
 int set_run_kept(lua_State* L) {
@@ -329,6 +337,13 @@ core::Class journal_class() {
            "Says what the run is about, unless another run of that object is not finished: then its id is given.",
            {{"run", "string", "The id of a run."}, {"object", "string", "A domain's UUID."}},
            {{"holder", "string?", "The other run; nil when the object is this run's now."}},
+           unusable,
+           waits},
+          {"find_holder",
+           find_holder,
+           "The run of an object that is not finished. It only looks.",
+           {{"object", "string", "A domain's UUID."}},
+           {{"holder", "string?", "Its id; nil when there is none."}},
            unusable,
            waits},
           {"set_run_kept",

@@ -1,5 +1,5 @@
-// The rows of the journal's tables: columns, the fields of a record in their order, its checksum. Included by
-// store.cpp. Tested by tests/bindings/journal/store_test.cpp.
+// The rows of the journal's tables: columns, the fields of a record in their order, its checksum, reading one. Included
+// by store.cpp. Tested by tests/bindings/journal/{rows,store}_test.cpp.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bindings/journal/checksum.h"
+#include "bindings/journal/statement.h"
 #include "bindings/journal/store.h"
 
 namespace drover::journal {
@@ -34,6 +35,9 @@ inline constexpr const char* run_columns =
     "id, playbook, playbook_file, playbook_text, parameters, state, error, object, kept, machine_id, boot_id, pid, "
     "pid_started, started_ms, ended_ms, checksum";
 
+inline constexpr const char* entry_columns =
+    "sequence, type, kind, label, arguments, result, state, error, created_ms, updated_ms, checksum";
+
 // The fields in the order of the columns; one list for reading, writing and the checksum.
 inline std::vector<std::string*> texts_of(Run& run) {
   return {&run.id,    &run.playbook, &run.playbook_file, &run.playbook_text,    &run.parameters,   &run.state,
@@ -60,6 +64,30 @@ inline int64_t checksum_of(const std::string& run, Entry entry) {
   sum.add(run).add(entry.sequence);
   for (const std::string* text : texts_of(entry)) sum.add(*text);
   return sum.add(entry.created_ms).add(entry.updated_ms).value();
+}
+
+inline Error damaged(const std::string& path, const std::string& what) {
+  return Error("journal", "JOURNAL_UNUSABLE", "the journal " + path + " is damaged: " + what)
+      .on_object(path)
+      .with_hint("move " + path + "* away and look at both hosts by hand: drover will not act on a damaged journal");
+}
+
+inline Run read_run(Statement& statement, const std::string& path) {
+  Run run;
+  for (std::string* text : texts_of(run)) *text = statement.text();
+  for (int64_t* number : numbers_of(run)) *number = statement.number();
+  if (statement.number() != checksum_of(run)) throw damaged(path, "the record of run '" + run.id + "'");
+  return run;
+}
+
+inline Entry read_entry(Statement& statement, const std::string& run, const std::string& path) {
+  Entry entry;
+  entry.sequence = statement.number();
+  for (std::string* text : texts_of(entry)) *text = statement.text();
+  entry.created_ms = statement.number();
+  entry.updated_ms = statement.number();
+  if (statement.number() == checksum_of(run, entry)) return entry;
+  throw damaged(path, "entry " + std::to_string(entry.sequence) + " of run '" + run + "'");
 }
 
 }  // namespace drover::journal

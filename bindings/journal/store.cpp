@@ -24,12 +24,6 @@ int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-Error damaged(const std::string& path, const std::string& what) {
-  return Error("journal", "JOURNAL_UNUSABLE", "the journal " + path + " is damaged: " + what)
-      .on_object(path)
-      .with_hint("move " + path + "* away and look at both hosts by hand: drover will not act on a damaged journal");
-}
-
 // The journal holds code that root will run to undo: whoever may write it would be root.
 void refuse_unsafe(const std::string& place) {
   struct stat info {};
@@ -126,18 +120,6 @@ void Store::set_durable(bool durable) {
 
 // ---- runs ----
 
-namespace {
-
-Run read_run(Statement& statement, const std::string& path) {
-  Run run;
-  for (std::string* text : texts_of(run)) *text = statement.text();
-  for (int64_t* number : numbers_of(run)) *number = statement.number();
-  if (statement.number() != checksum_of(run)) throw damaged(path, "the record of run '" + run.id + "'");
-  return run;
-}
-
-}  // namespace
-
 Run Store::load_run(const std::string& id) {
   std::string sql = std::string("select ") + run_columns + " from runs where id = ?";
   Statement statement = prepare(sql.c_str());
@@ -189,7 +171,7 @@ void Store::forget_old_runs() {
     Statement finished = prepare(
         "select id from runs where state not in ('running', 'needs_operator') and kept = '' and not exists "
         "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended') "
-        "order by started_ms desc, id limit -1 offset ?");
+        "order by started_ms desc, rowid desc limit -1 offset ?");
     finished.bind(kept_runs_);
     while (finished.next()) old.push_back(finished.text());
   }
@@ -215,19 +197,27 @@ void Store::end_run(const std::string& id, const std::string& state, const std::
   if (state != "needs_operator" && run.kept.empty()) counts_.forget(id);
 }
 
+// The oldest run of an object, but for one, that is at work or has anything open; "" when there is none.
+std::string Store::holder_of(const std::string& object, const std::string& except) {
+  Statement others = prepare(
+      "select id from runs where object = ? and id <> ? and (state = 'running' or exists "
+      "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended')) order by started_ms, rowid "
+      "limit 1");
+  others.bind(object).bind(except);
+  return others.next() ? others.text() : "";
+}
+
+std::string Store::find_holder(const std::string& object) {
+  std::lock_guard lock(mutex_);
+  return holder_of(object, "");
+}
+
 std::string Store::claim_object(const std::string& id, const std::string& object) {
   std::lock_guard lock(mutex_);
   set_durable(true);
   Transaction transaction(*this);
   Run run = load_run(id);
-  {
-    Statement others = prepare(
-        "select id from runs where object = ? and id <> ? and (state = 'running' or exists "
-        "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended')) order by started_ms limit "
-        "1");
-    others.bind(object).bind(id);
-    if (others.next()) return others.text();
-  }
+  if (std::string other = holder_of(object, id); !other.empty()) return other;
   run.object = object;
   save_run(run);
   transaction.commit();
@@ -259,6 +249,7 @@ bool Store::adopt_run(const std::string& id) {
   return true;
 }
 
+// Of two that began in the same millisecond the one that was written later is the newer: their ids say nothing of it.
 std::vector<Run> Store::runs(int limit) {
   std::lock_guard lock(mutex_);
   auto counts = counts_.all();  // before the runs: another process may be adding one
@@ -267,7 +258,7 @@ std::vector<Run> Store::runs(int limit) {
     Statement orphan = prepare("select run from entries where run not in (select id from runs) limit 1");
     if (orphan.next()) throw damaged(path_, "entries of run '" + orphan.text() + "' have no run");
   }
-  std::string sql = std::string("select ") + run_columns + " from runs order by started_ms desc, id limit ?";
+  std::string sql = std::string("select ") + run_columns + " from runs order by started_ms desc, rowid desc limit ?";
   Statement statement = prepare(sql.c_str());
   statement.bind(static_cast<int64_t>(limit));
   std::vector<Run> found;
@@ -305,6 +296,15 @@ std::optional<Run> Store::find_run(const std::string& id) {
 
 // ---- entries ----
 
+// One alone: a run of a hundred moves marks a thousand entries.
+Entry Store::load_entry(const std::string& run, int64_t sequence) {
+  std::string sql = std::string("select ") + entry_columns + " from entries where run = ? and sequence = ?";
+  Statement statement = prepare(sql.c_str());
+  statement.bind(run).bind(sequence);
+  if (statement.next()) return read_entry(statement, run, path_);
+  throw damaged(path_, "there is no entry " + std::to_string(sequence) + " of run '" + run + "'");
+}
+
 std::vector<Entry> Store::load_entries(const std::string& run) {
   int64_t noted = counts_.of(run);  // before the count: another process may be adding one
   int64_t expected = 0;
@@ -317,22 +317,11 @@ std::vector<Entry> Store::load_entries(const std::string& run) {
     throw damaged(path_, "run '" + run + "' made " + std::to_string(noted) + " entries, and its end is lost: it has " +
                              std::to_string(expected));
   }
-  Statement statement = prepare(
-      "select sequence, type, kind, label, arguments, result, state, error, created_ms, updated_ms, checksum "
-      "from entries where run = ? order by sequence");
+  std::string sql = std::string("select ") + entry_columns + " from entries where run = ? order by sequence";
+  Statement statement = prepare(sql.c_str());
   statement.bind(run);
   std::vector<Entry> found;
-  while (statement.next()) {
-    Entry entry;
-    entry.sequence = statement.number();
-    for (std::string* text : texts_of(entry)) *text = statement.text();
-    entry.created_ms = statement.number();
-    entry.updated_ms = statement.number();
-    if (statement.number() != checksum_of(run, entry)) {
-      throw damaged(path_, "entry " + std::to_string(entry.sequence) + " of run '" + run + "'");
-    }
-    found.push_back(std::move(entry));
-  }
+  while (statement.next()) found.push_back(read_entry(statement, run, path_));
   if (static_cast<int64_t>(found.size()) != expected || (expected > 0 && found.back().sequence != expected)) {
     throw damaged(path_, "run '" + run + "' made " + std::to_string(expected) + " entries, and " +
                              std::to_string(found.size()) + " are there");
@@ -384,16 +373,12 @@ void Store::mark_entry(const std::string& run, int64_t sequence, const std::stri
   std::lock_guard lock(mutex_);
   set_durable(false);
   Transaction transaction(*this);
-  for (Entry& entry : load_entries(run)) {
-    if (entry.sequence != sequence) continue;
-    entry.state = state;
-    if (!result.empty()) entry.result = result;
-    entry.error = error;
-    save_entry(run, entry);
-    transaction.commit();
-    return;
-  }
-  throw damaged(path_, "there is no entry " + std::to_string(sequence) + " of run '" + run + "'");
+  Entry entry = load_entry(run, sequence);
+  entry.state = state;
+  if (!result.empty()) entry.result = result;
+  entry.error = error;
+  save_entry(run, entry);
+  transaction.commit();
 }
 
 void Store::commit_run(const std::string& run) {

@@ -76,6 +76,7 @@ class Store {
   // Says what the run is about. Gives the id of another run of that object which is not finished, and then writes
   // nothing; "" when the object is this run's now.
   std::string claim_object(const std::string& id, const std::string& object);
+  std::string find_holder(const std::string& object);  // only looks: the run of it that is not finished, or ""
   void set_run_kept(const std::string& id, bool kept);
   // Takes over a run that is dead or that an operator was needed for, so that two recoverers do not both act. False
   // when somebody alive has it, or when it was finished meanwhile.
@@ -100,9 +101,11 @@ class Store {
   void set_durable(bool durable);
   void forget_old_runs();
   bool has_run(const std::string& id);
+  std::string holder_of(const std::string& object, const std::string& except);
   Run load_run(const std::string& id);
   void save_run(const Run& run);
   std::vector<Entry> load_entries(const std::string& run);
+  Entry load_entry(const std::string& run, int64_t sequence);
   void save_entry(const std::string& run, const Entry& entry);
 
   std::string path_;

@@ -13,6 +13,7 @@
 #include "bindings/journal/store.h"
 #include "bindings/json/json.h"
 #include "host/base/interrupts.h"
+#include "host/base/log.h"
 #include "host/base/output.h"
 
 namespace drover {
@@ -64,6 +65,9 @@ Session::Session(const GlobalOptions& options)
   core::set_field(L, "verbose", options_.verbose);
   core::set_field(L, "json", options_.json);
   lua_pop(L, 1);
+  scheduler_.on_unheard_error = [](const Error& error) {
+    log::write(log::Level::warn, std::string("a task ended with an error that nobody asked for: ") + error.what());
+  };
   scheduler_.on_shielded_interrupt = [](int count) {
     if (count == 1) {
       std::fputs("\nthis must not be cut in half, and ends first; press Ctrl-C once more to leave at once\n", stderr);

@@ -17,7 +17,10 @@ class Task : public core::Operation {
   }
   ~Task() override {
     // An operation of a thread that never ended may hold its task longer than the state lives.
-    if (*state_open_) luaL_unref(L_, LUA_REGISTRYINDEX, reference_);
+    if (!*state_open_) return;
+    luaL_unref(L_, LUA_REGISTRYINDEX, reference_);
+    auto unheard = scheduler_.unheard_.extract(this);
+    if (unheard && scheduler_.on_unheard_error) scheduler_.on_unheard_error(unheard.mapped());
   }
 
   // What the task waits for may end well in spite of this, or have ended just now: then the next wait is cancelled.
@@ -40,6 +43,7 @@ class Task : public core::Operation {
     luaL_checkstack(L, result_count_ + 1, "task results");
     luaL_checkstack(thread_, 1, "task results");
     if (failed_) {
+      scheduler_.unheard_.erase(this);
       lua_pushvalue(thread_, -1);
       lua_xmove(thread_, L, 1);
       return lua_error(L);
@@ -58,6 +62,10 @@ class Task : public core::Operation {
   void end(bool failed, int result_count) {
     failed_ = failed;
     result_count_ = result_count;
+    if (failed) {
+      Error error = core::to_error(thread_, -1);
+      if (error.code != "CANCELLED") scheduler_.unheard_.emplace(this, std::move(error));
+    }
     finish([](lua_State*) { return 0; });
   }
 
@@ -161,6 +169,13 @@ void Scheduler::handle_interrupts() {
   while (interrupts().take()) stops_for_interrupt();
 }
 
+// Those of tasks that the state still holds: nobody will ask for them any more.
+void Scheduler::tell_unheard_errors() {
+  for (const auto& [task, error] : std::exchange(unheard_, {})) {
+    if (on_unheard_error) on_unheard_error(error);
+  }
+}
+
 int Scheduler::run_main(int argument_count) {
   auto main = std::static_pointer_cast<Task>(spawn(L_, argument_count, "main"));
   main_ = main;
@@ -177,6 +192,8 @@ int Scheduler::run_main(int argument_count) {
     handle_interrupts();
   }
   main_ = nullptr;
+  unheard_.erase(main.get());  // told below
+  tell_unheard_errors();
   return main->push_result(L_);
 }
 

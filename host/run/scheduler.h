@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -26,6 +27,10 @@ class Scheduler : public core::TaskRunner {
 
   bool stops_for_interrupt() override;
 
+  // Called with the error that ended a task whose result nobody asked for: when the task is forgotten, and at the end
+  // of run_main for the others. A cancellation is no error.
+  std::function<void(const Error&)> on_unheard_error;
+
   // Called for each interrupt that comes while the runtime is shielded; with 1 for the first, 2 for the second.
   std::function<void(int)> on_shielded_interrupt;
 
@@ -34,12 +39,14 @@ class Scheduler : public core::TaskRunner {
   void make_ready(std::shared_ptr<Task> task);
   void resume(const std::shared_ptr<Task>& task);
   void handle_interrupts();
+  void tell_unheard_errors();
 
   lua_State* L_;
   core::Runtime& runtime_;
   std::shared_ptr<bool> state_open_ = std::make_shared<bool>(true);
   std::deque<std::shared_ptr<Task>> ready_;
-  std::set<Task*> waiting_;  // each is kept alive by the operation that it waits for
+  std::set<Task*> waiting_;         // each is kept alive by the operation that it waits for
+  std::map<Task*, Error> unheard_;  // how tasks ended whose result nobody asked for
   std::shared_ptr<Task> main_;
   Task* current_ = nullptr;
   int shielded_interrupts_ = 0;

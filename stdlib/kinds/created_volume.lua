@@ -9,9 +9,11 @@
 -- Arguments: host, other_host, path, source_path, run, uuid (of the domain that it was made for, or nil), free_at_s
 -- (the host's clock when the path was free).
 -- Tested by tests/stdlib/created_volume_test.lua and tests/faults.
+local async = require "async"
 local core = require "drover.core"
 local errors = require "errors"
 local lease = require "lease"
+local pool_entry = require "pool_entry"
 local script = require "script"
 local xml = require "xml"
 
@@ -25,9 +27,12 @@ local function same_storage(one, other, a)
   local here = script.read(one, identity, { a.path }).output
   if here == "" or here ~= script.read(other, identity, { a.source_path }).output then return false end
   local name = "/.drover-" .. a.run .. "-same"
-  script.run(other, make, { a.source_path:match("^(.*)/") .. name })
-  local ok, seen = core.pcall(script.read, one, is_there, { a.path:match("^(.*)/") .. name })
-  script.run(other, [[rm -f -- "$1"]], { a.source_path:match("^(.*)/") .. name })
+  local made, looked_for = a.source_path:match("^(.*)/") .. name, a.path:match("^(.*)/") .. name
+  script.run(other, make, { made })
+  local ok, seen = core.pcall(script.read, one, is_there, { looked_for })
+  script.run(other, [[rm -f -- "$1"]], { made })
+  pool_entry.drop({ other }, made)
+  pool_entry.drop({ one }, looked_for)
   if not ok then error(seen, 0) end
   return seen.output:find("yes") ~= nil
 end
@@ -42,13 +47,19 @@ local function is_active_on(other, uuid)
   return domain and domain:is_active()
 end
 
+-- So many definitions are asked for at once: a host of five hundred domains must be through before the undo's time is.
+local at_once = 32
+
 local function refers_to(one_host, other, a)
-  for _, domain in ipairs(one_host.virt:domains {}) do
+  local user
+  async.parallel(one_host.virt:domains {}, at_once, function(domain)
+    if user then return end
     local is_own = domain:uuid() == a.uuid and not domain:is_active() and is_active_on(other, a.uuid)
     if not is_own and (has_source(domain, false, a.path) or has_source(domain, true, a.path)) then
-      return domain:name()
+      user = domain:name()
     end
-  end
+  end)
+  return user
 end
 
 -- Inode, birth (0 where the file system keeps none), last change and allocated bytes; nothing when it is not there.
@@ -60,6 +71,17 @@ local function look(one, path)
   if not inode then return nil end
   return { inode = inode, birth_s = math.max(0, tonumber(birth_s)), changed_s = tonumber(changed_s),
     allocated_bytes = tonumber(blocks) * tonumber(block_bytes) }
+end
+
+-- libvirt may not have it in its pool's list: its daemon died while it made it, and looked at the pool before qemu-img
+-- was done.
+local function find_volume(one, path)
+  local volume = one.virt:volume_of_path(path)
+  if volume then return volume end
+  local pool = one.virt:pool_of_path(path:match("^(.*)/"))
+  if not pool then return nil end
+  pool:refresh()
+  return one.virt:volume_of_path(path)
 end
 
 -- What an image without data takes: a qcow2 header and its first tables.
@@ -84,8 +106,7 @@ return lease.undo_kind {
   undo = function(a, env, made)
     local one, other = env:host(a.host), env:host(a.other_host)
     local now = look(one, a.path)
-    local volume = one.virt:volume_of_path(a.path)
-    if not now or not volume then return "absent" end
+    if not now then return "absent" end
     local ours, why = is_ours(a, made, now)
     if not ours then return ("kept %s on %s: %s"):format(a.path, a.host, why) end
     local user = refers_to(one, other, a)
@@ -96,7 +117,8 @@ return lease.undo_kind {
         hint = "once the domain is settled: drover recover " .. a.run }
     end
     if same_storage(one, other, a) then return ("kept %s: it is the source's own storage"):format(a.path) end
-    volume:delete()
+    local volume = find_volume(one, a.path)
+    if volume then volume:delete() else script.run(one, [[rm -f -- "$1"]], { a.path }) end
     return ("deleted %s on %s"):format(a.path, a.host)
   end,
 }

@@ -25,12 +25,13 @@ return lease.kind {
     return { host = a.host, text = text, lines = lines }
   end,
   probe = function(a, env, result)
-    if result and (result.already or result.backend == "none") then return "absent" end  -- not ours to close
+    if result and result.backend == "none" then return "absent" end
+    -- Also when it was open already: firewalld takes our rule beside the one that opens the same.
     local found = env:host(a.host).firewall:probe(opened(a, result))
     return found == "present" and "foreign" or found
   end,
   grant = function(a, env) return env:host(a.host).firewall:allow(rule(a)) end,
-  -- A reload of firewalld drops what is not permanent. What this run did not open, it does not open again.
+  -- A reload of firewalld drops what is not permanent. What was open without this run is not opened again.
   renew = function(a, env, result)
     if result.already or result.backend == "none" then return nil end
     local again = rule(a)

@@ -42,6 +42,11 @@ function Journal:end_run(run, state, error) end
 ---@return string? holder The other run; nil when the object is this run's now.
 function Journal:claim_object(run, object) end
 
+---The run of an object that is not finished. It only looks. Waits; other tasks go on. Raises JOURNAL_UNUSABLE.
+---@param object string A domain's UUID.
+---@return string? holder Its id; nil when there is none.
+function Journal:find_holder(object) end
+
 ---Marks a run whose entries were left on purpose, or takes that back. Waits; other tasks go on. Raises
 ---JOURNAL_UNUSABLE.
 ---@param run string The id of a run.

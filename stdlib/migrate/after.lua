@@ -32,16 +32,15 @@ function after.undefine_source(move)
 end
 
 --- For a domain that starts at its host's boot and has moved: the destination starts it from now on (mode "carry"), and
--- the source does not. A recovery calls it too.
+-- the source does not. The source first: should drover die in between and that host boot, it must not start its old
+-- disks beside the guest that moved (A3). A recovery calls it too.
 function after.pass_autostart(source, destination, uuid, mode)
   local domain = destination.virt:domain(uuid)
-  if mode == "carry" then
-    -- A41: without a definition there is nothing to start, and the flag would be lost with the source's.
-    if not domain:is_persistent() then return end
-    domain:set_autostart(true)
-  end
+  -- A41: without a definition there is nothing to start, and the flag would be lost with the source's.
+  if mode == "carry" and not domain:is_persistent() then return end
   local left = source.virt:find_domain(uuid)
   if left and left:is_persistent() then left:set_autostart(false) end
+  if mode == "carry" then domain:set_autostart(true) end
 end
 
 --- Carries the autostart flag, and clears it at the source: two hosts must not both start it at boot.
@@ -166,9 +165,9 @@ function after.summarise(move)
   ctx:report("domain", ("%s runs on %s%s"):format(move.new_name, move.destination.name,
     move.p.suspend and ", paused" or ""))
   ctx:report("the move took", units.format_duration(move.elapsed_ms))
-  if statistics.downtime_ms then
-    ctx:report("of it the guest stood still", units.format_duration(statistics.downtime_ms + (move.held_ms or 0)))
-  end
+  -- libvirt's own figure goes from clock to clock, and ends where it leaves the copy: the hosts' events come first.
+  local stood_still_ms = move.stood_still_ms or statistics.downtime_ms
+  if stood_still_ms then ctx:report("of it the guest stood still", units.format_duration(stood_still_ms)) end
   local bytes = (statistics.memory_processed_bytes or 0) + (statistics.disk_processed_bytes or 0)
   if bytes > 0 then ctx:report("sent", units.format_size(bytes)) end
   local copied = storage.copied(move)

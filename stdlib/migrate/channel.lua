@@ -11,11 +11,13 @@ local async = require "async"
 local errors = require "errors"
 local script = require "script"
 local storage = require "migrate.storage"
+local translated = require "migrate.translated"
 
 local channel = {}
 
 -- The key and the tunnel outlive the longest move that is allowed, and little more. A timeout that does not abort lets
--- the move go on for as long as its memory takes, and a tunnel that ends in post-copy would break it for good.
+-- the move go on for as long as its memory takes. A tunnel that ends in post-copy breaks the guest for good, and no
+-- abort ends post-copy before it: a move that may switch has the longest, whatever its timeout asks for.
 local spare_s = { abort = 600, suspend = 6 * 3600, ["post-copy"] = 24 * 3600 }
 
 -- The port is the one by which drover itself came, or the first that sshd is configured for.
@@ -58,7 +60,10 @@ local function qemu_user(capabilities)
   return uid and uid .. ":" .. gid or ""
 end
 
-local function limit_s(move) return move.p.timeout // 1000 + spare_s[move.p.timeout_action or "abort"] end
+local function limit_s(move)
+  local wants_post_copy = require("migrate.job").wants_post_copy(move.p)
+  return move.p.timeout // 1000 + spare_s[wants_post_copy and "post-copy" or move.p.timeout_action or "abort"]
+end
 
 -- Whether an ssh connection from source to destination is needed at all. With --key none there is none: preflight
 -- refuses what cannot do without.
@@ -107,6 +112,8 @@ end
 -- The run's key at both ends, and the run's folders: each thing in its own time, as far as one does not need the other.
 local function grant_key(move, user, known_hosts)
   local ctx, source, destination = move.ctx, move.source, move.destination
+  -- By the clock of the sshd that looks at it: one that is hours ahead would see an expired key.
+  local there_ms = async.wall_ms() + (destination:facts().clock_skew_ms or 0)
   local key_pair, public_line, foreseen
   both(function()
     make_directories(move)
@@ -119,7 +126,7 @@ local function grant_key(move, user, known_hosts)
   end, function()
     ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
       command = "/bin/false", port_forwarding = true, mark = ctx.mark, foreseen = foreseen,
-      expires_at_s = async.wall_ms() // 1000 + limit_s(move) })
+      expires_at_s = there_ms // 1000 + limit_s(move) })
   end)
 end
 
@@ -145,15 +152,24 @@ local function listening_ports(one)
   return taken
 end
 
--- Ports that nobody listens on, one after the other: the opening is one range, and must not hold anybody else's port.
+--- What a move's ports are taken from, for a named one just that: the first, the last, and how many it takes.
+function channel.port_range(move)
+  local count = #storage.copied(move) > 0 and 2 or 1
+  if move.p.port then return move.p.port, move.p.port + count - 1, count end
+  return first_port, last_port, count
+end
+
+-- Ports that nobody listens on and that no rule sends elsewhere, one after the other: the opening is one range, and
+-- must not hold anybody else's port.
 -- The search begins anywhere in the range: libvirt 9.0 keeps some ports of past moves reserved, and two runs that
 -- begin together should not want the same.
 local function choose_ports(move, count)
   local taken = listening_ports(move.destination)
   for port in pairs(move.refused_ports or {}) do taken[port] = true end
+  local sent_elsewhere = translated.of(move)
   local function free(first)
     for port = first, first + count - 1 do
-      if taken[port] then return false end
+      if taken[port] or not move.p.port and sent_elsewhere(port) then return false end
     end
     return true
   end
@@ -170,7 +186,8 @@ local function choose_ports(move, count)
     if free(first) then return first end
   end
   errors.raise { code = "PORT_BUSY", host = move.destination.name, where = false,
-    message = ("no %d free port(s) in a row between %d and %d"):format(count, first_port, last_port) }
+    message = ("no %d free port(s) in a row between %d and %d"):format(count, first_port, last_port),
+    hint = "free means that nobody listens on it, and that no rule of the firewall sends it elsewhere" }
 end
 
 -- A closed port that a packet reaches says so at once; one behind a firewall stays silent or is forbidden.

@@ -1,18 +1,15 @@
---- The move itself: libvirt's migration with its options, progress, timeout and convergence policy.
+--- The move itself: libvirt's migration with its options. It is watched by migrate/watch.lua.
 -- Tested by tests/stdlib/migrate_job_test.lua and the lab's tests.
 local async = require "async"
 local channel = require "migrate.channel"
-local converge = require "migrate.converge"
 local core = require "drover.core"
 local errors = require "errors"
-local reconcile = require "reconcile"
-local script = require "script"
+local held = require "migrate.held"
 local storage = require "migrate.storage"
+local watch = require "migrate.watch"
 local xml = require "xml"
 
 local job = {}
-
-local between_looks = "200ms"
 
 -- The definition that the destination gets, where parameters ask for another: new name, networks, empty drives.
 local function changed_xml(move, text)
@@ -124,165 +121,9 @@ function job.describe(move)
   end
 end
 
-local function progress_fields(statistics)
-  local remaining_bytes = (statistics.memory_remaining_bytes or 0) + (statistics.disk_remaining_bytes or 0)
-  local total_bytes = (statistics.memory_total_bytes or 0) + (statistics.disk_total_bytes or 0)
-  local rate_bytes_s = (statistics.memory_bytes_per_s or 0) + (statistics.disk_bytes_per_s or 0)
-  local dirty_bytes_s = statistics.memory_dirty_rate_pages_per_s and
-    statistics.memory_dirty_rate_pages_per_s * (statistics.memory_page_size_bytes or 4096) or nil
-  local fields = { remaining_bytes = remaining_bytes, total_bytes = total_bytes,
-    iteration = statistics.memory_iteration, elapsed_ms = statistics.time_elapsed_ms,
-    phase = (statistics.disk_total_bytes or 0) > 0 and (statistics.memory_total_bytes or 0) == 0 and "disks"
-      or total_bytes > 0 and "memory" or nil }
-  if rate_bytes_s > 0 then
-    fields.rate_bytes_s = rate_bytes_s
-    local gain = rate_bytes_s - (dirty_bytes_s or 0)
-    if gain > 0 then fields.estimate_ms = remaining_bytes * 1000 // gain end
-  end
-  if dirty_bytes_s and dirty_bytes_s > 0 then fields.dirty_bytes_s = dirty_bytes_s end
-  return fields
-end
-
-job.progress_fields = progress_fields
-
--- What a policy, or the timeout, may do to a move that does not end.
-local actions = {
-  downtime = function(move, step)
-    move.ctx:warn(("the move does not converge: downtime of up to %d ms is allowed"):format(step.downtime_ms))
-    move.domain:set_migrate_max_downtime_ms(step.downtime_ms)
-  end,
-  suspend = function(move)
-    move.ctx:warn("the move does not converge: the domain is paused until it is over")
-    move.domain:suspend()
-  end,
-  ["post-copy"] = function(move)
-    move.ctx:warn("the move does not converge: switching to post-copy",
-      "from here on a broken link stops the guest until it is back")
-    move.domain:start_post_copy()
-  end,
-  abort = function(move, step)
-    move.gave_up = step.reason
-    move.domain:abort_job {}
-  end,
-}
-
--- Says whether it was done. The move may have ended between the look and the act: that is no failure.
-local function apply(move, step)
-  local ok, problem = core.pcall(actions[step.action], move, step)
-  if ok then return true end
-  if core.is_cancellation(problem) then error(problem, 0) end
-  if not errors.is(problem, "OPERATION_INVALID") and not errors.is(problem, "NO_DOMAIN") then
-    move.ctx:warn(("%s was not done: %s"):format(step.action, errors.message(problem)))
-  end
-  return false
-end
-
--- QEMU takes the limit once the job is there.
-local function limit_downtime(move, downtime_ms)
-  local problem
-  local done = async.poll("5s", "50ms", function()
-    local ok, result = core.pcall(move.domain.set_migrate_max_downtime_ms, move.domain, downtime_ms)
-    if not ok and core.is_cancellation(result) then error(result, 0) end
-    problem = result
-    return ok
-  end)
-  if not done then
-    move.ctx:warn("--downtime was not set: " .. errors.message(problem), "the move goes on with QEMU's own limit")
-  end
-end
-
--- How long an abort that libvirt took may need to end. It waits without limit for a destination QEMU that stands still,
--- and for an answer through a tunnel that does.
-local abort_patience_ms = 10000
-
--- Ends the source's connections to the move's ports (ss -K). Where the destination's answers are lost, nothing else
--- tells the source that the other end is gone; TCP itself waits for a quarter of an hour [tcp(7), tcp_retries2].
-local end_connections = [[
-address=$1
-shift
-for port; do ss --kill --tcp --no-header dst "$address" dport = ":$port" >/dev/null 2>&1; done
-exit 0]]
-
--- What frees an aborted move that does not end, one after the other.
-local ways_to_free = {
-  -- The table says whether the destination's copy may go.
-  function(move)
-    reconcile.settle(move.source, move.destination, move.uuid, { before = move.state.state, wait = "0s" })
-  end,
-  function(move)
-    if not move.memory_port then return end
-    script.run(move.source, end_connections, { move.to_address, move.memory_port, move.disks_port })
-  end,
-  function(move) move.ctx:release "tunnel" end,
-}
-
-local function free(move, times)
-  local way = ways_to_free[times]
-  if not way then return end
-  if times == 1 then move.ctx:warn "the move was aborted and does not end; what it waits for is taken away" end
-  local ok, problem = core.pcall(way, move)
-  if not ok and core.is_cancellation(problem) then error(problem, 0) end
-end
-
--- How often the way of the bytes is looked at: a reload of the firewall in the middle of a move closes it.
-local between_renewals_ms = 1500
-
-local function renew(move)
-  local ok, problem = core.pcall(move.ctx.renew, move.ctx)
-  if ok then return end
-  if core.is_cancellation(problem) then error(problem, 0) end
-  move.ctx:warn("what the move needs could not be looked at: " .. errors.message(problem))
-end
-
--- Looks at the job until it is over; shows it, and acts on the timeout and the policy. A timeout whose act fails is
--- tried again at the next look: a move must not go on for ever because an abort was lost.
-local function watch(move)
-  local p = move.p
-  local started_ms = async.monotonic_ms()
-  local follower = converge.follow(p.policy)
-  local acted_on_timeout, aborted_ms, freed = false, nil, 0
-  local renewed_ms = started_ms
-  if p.downtime > 0 then limit_downtime(move, p.downtime) end
-  while true do
-    async.sleep(between_looks)
-    local statistics = errors.catch({ "OPERATION_INVALID", "NO_DOMAIN" }, move.domain.job, move.domain)
-    if async.monotonic_ms() - renewed_ms > between_renewals_ms then
-      renewed_ms = async.monotonic_ms()
-      renew(move)
-    end
-    if statistics and statistics.type == "cancelled" then
-      aborted_ms = aborted_ms or async.monotonic_ms()
-      if async.monotonic_ms() - aborted_ms > abort_patience_ms then
-        freed = freed + 1
-        free(move, freed)
-        aborted_ms = async.monotonic_ms()
-      end
-    elseif statistics and statistics.type ~= "none" then
-      move.last_statistics = statistics
-      local fields = progress_fields(statistics)
-      -- libvirt copies the disks first and counts anew for the memory: a bar that falls back must say why.
-      local what = #storage.copied(move) > 0 and fields.phase and ", " .. fields.phase or ""
-      move.ctx:progress("move " .. move.name .. what, fields)
-      local step = follower:next(statistics)
-      if step then apply(move, step) end
-      if not acted_on_timeout and async.monotonic_ms() - started_ms > p.timeout then
-        acted_on_timeout = apply(move, { action = p.timeout_action, reason = "it took longer than --timeout allows" })
-      end
-    end
-  end
-end
-
 --- Whether libvirt refused the port before anything was sent [src/util/virportallocator.c, virPortAllocatorSetUsed].
 function job.is_refused_port(problem)
   return errors.message(problem):find("Failed to reserve port", 1, true) ~= nil
-end
-
--- The move was complete, says libvirt: the source is asked, and then the guest goes on at the destination. Whatever is
--- in the way is left to the reconcile table, which asks both hosts.
-local function start_held(move)
-  local left = move.source.virt:find_domain(move.uuid)
-  if left and left:state().state ~= "shutoff" then return end
-  move.destination.virt:domain(move.uuid):resume()
 end
 
 --- Runs the move to its end. Gives the error that libvirt reported, or nil; who has the domain is asked afterwards.
@@ -290,14 +131,14 @@ end
 function job.run(move)
   local options = job.options(move)
   local started_ms = async.monotonic_ms()
-  local watcher = async.spawn(watch, move)
-  local ok, result = core.pcall(function()
+  local start = held.follow(move, job.is_held(move))
+  local moving = async.spawn(function()
     if move.p.mode == "p2p" then return move.domain:migrate_to_uri(channel.peer_uri(move), options) end
     return move.domain:migrate(move.destination.virt, options)
   end)
-  local ended_ms = async.monotonic_ms()
-  if ok and job.is_held(move) then async.shield(core.pcall, start_held, move) end
-  move.held_ms = async.monotonic_ms() - ended_ms
+  local watcher = async.spawn(watch.run, move, moving)
+  local ok, result = core.pcall(async.await, moving)
+  move.stood_still_ms = async.shield(start.finish, start, ok)
   move.elapsed_ms = async.monotonic_ms() - started_ms
   watcher:cancel()
   local watched, why = core.pcall(async.await, watcher)
@@ -310,7 +151,10 @@ function job.run(move)
   if job.is_refused_port(problem) then
     problem.hint = "libvirt there keeps ports of past moves reserved: name another --port, or none, or restart it"
   end
-  if move.gave_up and not core.is_cancellation(problem) then
+  if move.left and core.is_cancellation(problem) then
+    problem = errors.new { code = "NOT_SETTLED", host = move.source.name, cause = problem,
+      message = "the move was left, " .. move.gave_up }
+  elseif move.gave_up and not core.is_cancellation(problem) then
     problem.message = "the move was given up, " .. move.gave_up
     problem.hint = "more --bandwidth, --auto-converge, --post-copy or a longer --downtime let it converge"
   end

@@ -60,9 +60,9 @@ return {
   end },
 
   { "runs that are not finished", function(move)
-    if move.ctx.store then move.ctx:about(move.uuid) end
+    move.ctx:about(move.uuid)
+    local lock = lease.find "domain-lock"
     for _, one in ipairs { move.source, move.destination } do
-      local lock = lease.find "domain-lock"
       local holder = lock.holder(one, move.uuid)
       if holder and holder.run ~= move.run_id and not lock.is_stale(holder, move.ctx.store) then
         move.ctx:fault(("run %s%s is at work on this domain"):format(holder.run, lock.where(holder)),

@@ -1,9 +1,14 @@
 -- Pre-flight: each bridge and network of the domain at the destination, MTU, MAC addresses, listen addresses.
+local async = require "async"
+local errors = require "errors"
 local script = require "script"
 local xml = require "xml"
 
 local mtu_of = [[
 for l in "$@"; do printf '%s %s\n' "$l" "$(cat "/sys/class/net/$l/mtu" 2>/dev/null || echo none)"; done]]
+
+-- So many definitions are asked for at once: a host may have hundreds, and be far away.
+local at_once = 32
 
 local function mtus(one, bridges)
   local found = {}
@@ -68,17 +73,18 @@ return {
     for _, node in ipairs(move.live:find_all("/domain/devices/interface/mac")) do
       ours[(node:attribute("address") or ""):lower()] = true
     end
-    for _, other in ipairs(move.destination.virt:domains { active = true }) do
-      if other:uuid() ~= move.uuid then
-        for _, node in ipairs(xml.parse(other:xml {}):find_all("/domain/devices/interface/mac")) do
-          local address = (node:attribute("address") or ""):lower()
-          if ours[address] then
-            move.ctx:fault(("'%s' there has the same MAC address %s"):format(other:name(), address),
-              "two guests with one address answer for each other: change one", move.destination.name)
-          end
+    if not next(ours) then return end
+    async.parallel(move.destination.virt:domains { active = true }, at_once, function(other)
+      if other:uuid() == move.uuid then return end
+      local text = errors.catch({ "NO_DOMAIN", "OPERATION_INVALID" }, other.xml, other, {})  -- it may stop meanwhile
+      for _, node in ipairs(text and xml.parse(text):find_all("/domain/devices/interface/mac") or {}) do
+        local address = (node:attribute("address") or ""):lower()
+        if ours[address] then
+          move.ctx:fault(("'%s' there has the same MAC address %s"):format(other:name(), address),
+            "two guests with one address answer for each other: change one", move.destination.name)
         end
       end
-    end
+    end)
   end },
 
   { "listen addresses", function(move)

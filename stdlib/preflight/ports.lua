@@ -14,6 +14,21 @@ timeout 20 ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=1
 local migration_certificates = [[
 for d in /etc/pki/qemu /etc/pki/libvirt-migrate; do [ -r "$d/ca-cert.pem" ] && { echo "$d"; exit 0; }; done; exit 0]]
 
+-- A named port is taken whatever is done with it; of the others the run leaves out those that are sent elsewhere.
+local function warn_of_translation(move)
+  local first, last = require("migrate.channel").port_range(move)
+  local sent_elsewhere = require("migrate.translated").of(move)
+  local told
+  for port = first, last do
+    local rule = sent_elsewhere(port)
+    if rule and not told then told = { port, rule } end
+    if not rule and not move.p.port then return end
+  end
+  if not told then return end
+  move.ctx:warn(("%s sends what comes to port %d elsewhere: %s"):format(move.destination.name, told[1], told[2]),
+    "the guest's memory would go there: name another --port, or use --channel ssh")
+end
+
 return {
   { "programs for the ssh connection", function(move)
     if move.p.key == "none" or (move.p.mode ~= "p2p" and move.p.channel ~= "ssh") then return end
@@ -62,6 +77,7 @@ return {
     if move.p.channel ~= "direct" and move.p.channel ~= "tls" then return end
     -- Known back ends only: an opening that nobody can make or take back is no opening.
     local _ = move.destination.firewall:backend()
+    warn_of_translation(move)
     if not move.p.port then return end
     local taken = script.read(move.destination, [[ss -Hltn "sport = :$1"]], { move.p.port }, { check = false }).output
     if taken ~= "" then

@@ -29,6 +29,19 @@ test.case("A3: the destination starts it at boot, and the source does not any mo
   test.equal({ follow_up({ autostart = "off" }, true) }, { "no host starts it at boot now", { a = false } })
 end)
 
+test.case("A3: should drover die between the two, then no host starts it at boot, and not both", function()
+  local order, env = {}, world(true)
+  for _, name in ipairs { "a", "b" } do
+    local domain = { is_persistent = function() return true end,
+      set_autostart = function(_, on) order[#order + 1] = name .. (on and " on" or " off") end }
+    local one = { virt = { domain = function() return domain end, find_domain = function() return domain end } }
+    local others = env.host
+    env.host = function(self, wanted) return wanted == name and one or others(self, wanted) end
+  end
+  kind.follow_up({ source = "a", destination = "b", uuid = "uuid", autostart = "carry" }, env)
+  test.equal(order, { "a off", "b on" })
+end)
+
 test.case("a definition that was to be removed stays, and is named", function()
   test.equal({ follow_up({ undefine_source = true }, true) },
     { "not done: --undefine-source; look at it on b, then on a: virsh undefine web1", {} })

@@ -1,4 +1,5 @@
 -- Shows that waiting never blocks another task, and how parallel, timeout and cancellation end.
+local native = require "native.async"
 local test = require "test"
 
 local function elapsed_ms(body)
@@ -122,4 +123,21 @@ test.case("finally ends what began, whatever came of it, and gives or raises wha
     end)
   test.equal({ seen, problem.message }, { { { true, 1 }, false }, "x" })
   test.raises("Y", async.finally, function() end, function() errors.raise { code = "Y", message = "y" } end)
+end)
+
+test.case("shields of tasks that run at once hold until the last one ends, in whatever order they end", function()
+  local function is_shielded()
+    local before = native.set_shield(true)
+    native.set_shield(before)
+    return before
+  end
+  local seen = {}
+  async.parallel({ 10, 40 }, function(delay_ms)
+    async.sleep(delay_ms // 10)
+    async.shield(function()
+      async.sleep(delay_ms)
+      seen[#seen + 1] = is_shielded()
+    end)
+  end)
+  test.equal({ seen, is_shielded() }, { { true, true }, false })
 end)

@@ -119,6 +119,23 @@ test.case("A13: a run is about a domain that no unfinished run is about", functi
   end)
 end)
 
+test.case("A13: a check looks for unfinished runs too, and neither writes into the journal nor makes one", function()
+  local folder <close> = fakes.folder()
+  local path = folder.path .. "/journal.db"
+  local checking = context.new { run_id = "CHECK", screen = fakes.screen(), journal_path = path }
+  checking:about "uuid"
+  test.is_nil(fakes.read(path))
+  do
+    local store <close> = journal.open { path = path }
+    store:begin_run { id = "RUN", playbook = "toy", parameters = "{}" }
+    store:claim_object("RUN", "uuid")
+    local problem = test.raises("DOMAIN_BUSY", checking.about, checking, "uuid")
+    test.equal(problem.message, "run RUN of this domain is not finished")
+    checking:about "other"
+    test.equal(#store:runs(), 1)
+  end
+end)
+
 test.case("progress is shown and kept; what is archived is kept alone", function()
   with_context(function(ctx, screen, store)
     ctx:progress("move", { remaining_bytes = 5 })
@@ -167,4 +184,33 @@ test.case("a host that could not be connected is tried again by whoever asks nex
     return { name = name, close = function() end }
   end })
   test.equal(tries, 2)
+end)
+
+test.case("a history that cannot be written is told once, and stops nothing", function()
+  local full = { add_event = function()
+    errors.raise { code = "JOURNAL_UNUSABLE", message = "the disk is full", hint = "free some space" }
+  end }
+  with_context(function(ctx, screen)
+    test.equal(ctx:step("go on", function() return 1 end), 1)
+    ctx:warn "careful"
+    ctx:progress("move", { remaining_bytes = 1 })
+    test.equal(screen.warnings, { { message = "the run's history has gaps: the disk is full",
+      hint = "free some space" }, { message = "careful" } })
+  end, { store = full })
+end)
+
+test.case("before something is taken back, a libvirt connection that broke meanwhile is let go", function()
+  local reopened = {}
+  local function a_host(name, alive)
+    return { name = name, close = function() end, virt = { is_alive = function() return alive end },
+      reopen_virt = function() reopened[#reopened + 1] = name end }
+  end
+  local hosts = { well = a_host("well", true), broken = a_host("broken", false), unused = { close = function() end } }
+  with_context(function(ctx)
+    for name in pairs(hosts) do ctx:host(name) end
+    ctx:lease("context-toy", { name = "a" })
+    test.equal(reopened, {})
+    ctx:release "context-toy"
+    test.equal(reopened, { "broken" })
+  end, { connect = function(name) return hosts[name] end })
 end)

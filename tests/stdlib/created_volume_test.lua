@@ -59,6 +59,41 @@ test.case("the volume that this run made is deleted, with the data in it", funct
   test.equal(w.undo(made), "absent")
 end)
 
+test.case("a volume that libvirt does not list is deleted too: its daemon died while it made it", function()
+  for _, listed_after_refresh in ipairs { true, false } do
+    local w <close> = world()
+    fakes.write(w.arguments.path, "")
+    local listed, refreshed = w.b.virt.volume_of_path, false
+    function w.b.virt.volume_of_path(virt, path)
+      return listed_after_refresh and refreshed and listed(virt, path) or nil
+    end
+    function w.b.virt.pool_of_path() return { refresh = function() refreshed = true end } end
+    test.equal({ w.undo(nil), w.text(), refreshed }, { "deleted " .. w.arguments.path .. " on b", nil, true })
+  end
+  local w <close> = world()
+  fakes.write(w.arguments.path, "")
+  function w.b.virt.volume_of_path() end
+  function w.b.virt.pool_of_path() end  -- the pool is gone
+  test.equal({ w.undo(nil), w.text() }, { "deleted " .. w.arguments.path .. " on b", nil })
+end)
+
+test.case("whether a domain refers to it is asked of many at once: a far host may have hundreds", function()
+  local w <close> = world()
+  fakes.write(w.arguments.path, "")
+  local made, slow = w.identity(), {}
+  for index = 1, 100 do
+    slow[index] = { uuid = function() return "other " .. index end, xml = function()
+      async.sleep(10)
+      return "<domain/>"
+    end }
+  end
+  function w.b.virt.domains() return slow end
+  local started_ms = async.monotonic_ms()
+  test.matches(w.undo(made), "^deleted")
+  local took_ms = async.monotonic_ms() - started_ms
+  test.is_true(took_ms < 1000, ("one after the other: %d ms"):format(took_ms))
+end)
+
 test.case("condition 1: another file of that name is kept, though it is empty", function()
   local w <close> = world()
   fakes.write(w.arguments.path, "")

@@ -138,6 +138,30 @@ test.case("libvirt and the firewall open when first used, once, and close with t
   end)
 end)
 
+test.case("a libvirt that never answers is an error in bounded time, and holds up no close", function()
+  local before = host.patience
+  host.patience = { opening = "30ms", farewell = "30ms" }
+  local answers = false
+  local function hang() async.sleep "10s" end
+  local virt = { connect = function()
+    if not answers then hang() end
+    return { close = hang }
+  end }
+  with({ virt = virt }, nil, function()
+    local h = host.connect()
+    local problem = test.raises("NO_CONNECTION", function() return h.virt end)
+    test.matches(problem.message, "takes connections and has not answered for 30ms")
+    answers = true
+    local first = h.virt
+    h:reopen_virt()
+    test.is_true(h.virt ~= first)
+    local began_ms = async.monotonic_ms()
+    h:close()
+    test.is_true(async.monotonic_ms() - began_ms < 5000)
+  end)
+  host.patience = before
+end)
+
 test.case("a libvirt that does not open is an error each time, and not a hang", function()
   local virt = { connect = function() errors.raise { code = "NO_CONNECTION", message = "refused" } end }
   with({ virt = virt }, nil, function()

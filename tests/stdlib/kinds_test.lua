@@ -89,14 +89,14 @@ test.case("firewall-opening: the plan shows the firewall's own commands; the lab
   test.is_nil(kind.describe(opening).lines)
 end)
 
-test.case("firewall-opening: ours is what carries our mark; what was open before is not ours to close", function()
+test.case("firewall-opening: ours is what carries our mark, also beside somebody's rule that opens the same", function()
   for answer, expected in pairs { ours = "ours", absent = "absent", present = "foreign" } do
     local kind, env = with_firewall(answer)
     test.equal(kind.probe(opening, env, { handle = 7 }), expected)
   end
   local kind, env, calls = with_firewall "ours"
   test.equal({ kind.probe(opening, env, { already = true }), kind.probe(opening, env, { backend = "none" }), #calls },
-    { "absent", "absent", 0 })
+    { "ours", "absent", 1 })
   kind.revoke(opening, env, { handle = 7 })
   test.equal({ calls.revoked.handle, calls.revoked.mark, calls.revoked.ports }, { 7, "M", { 49152, 49153 } })
 end)

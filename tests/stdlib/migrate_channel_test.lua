@@ -7,9 +7,10 @@ local xml = require "xml"
 local capabilities = xml.parse [[<capabilities><host><secmodel><model>dac</model>
   <baselabel type='kvm'>+64055:+994</baselabel></secmodel></host></capabilities>]]
 
--- A host that answers scripts: busy = list of ports that somebody listens on.
-local function fake_host(name, busy)
-  return { name = name, facts = function() return { user = "root" } end, query = function(_, request)
+-- A host that answers scripts: busy = list of ports that somebody listens on; rules: of its firewall.
+local function fake_host(name, busy, rules)
+  return { name = name, facts = function() return { user = "root" } end,
+    firewall = { ruleset = function() return rules or "" end }, query = function(_, request)
     local text = request[3]
     if text:find("sshd -T", 1, true) then
       return { exit_code = 0, output = "port 22\nssh-ed25519 AAAAkey comment\n", errors = "" }
@@ -24,7 +25,7 @@ local function fake_host(name, busy)
   end }
 end
 
-local function open(p, busy, copied)
+local function open(p, busy, copied, rules, clock_skew_ms)
   local leases, connections = {}, {}
   local ctx = { run_id = "RUN", mark = "drover run=RUN", planning = true }
   function ctx.lease(_, kind, arguments)
@@ -33,11 +34,12 @@ local function open(p, busy, copied)
   end
   function ctx.connection(_, one) connections[#connections + 1] = one end
   function ctx.warn() end
-  local move = { ctx = ctx, run_id = "RUN", source = fake_host "a", destination = fake_host("b", busy), disks = {},
-    from_address = "10.0.0.1", to_address = "10.0.0.2", capabilities = { source = capabilities,
+  local move = { ctx = ctx, run_id = "RUN", source = fake_host "a", destination = fake_host("b", busy, rules),
+    disks = {}, from_address = "10.0.0.1", to_address = "10.0.0.2", capabilities = { source = capabilities,
       destination = capabilities },
     p = setmetatable(p, { __index = { channel = "ssh", mode = "p2p", key = "ed25519", timeout = 1800000,
       timeout_action = "abort" } }) }
+  move.destination.facts = function() return { user = "root", clock_skew_ms = clock_skew_ms } end
   for index, target in ipairs(copied or {}) do move.disks[index] = { target = target, action = "copy" } end
   channel.open(move)
   local kinds, by_kind = {}, {}
@@ -56,6 +58,15 @@ test.case("ssh, p2p: a key, and a tunnel for control and memory; port 22 only", 
   test.equal(leases["authorized-key"].command, "/bin/false")
   test.equal({ #connections, connections[1].port, connections[1].encrypted }, { 1, 22, true })
   test.equal(leases["run-directory"].qemu_user, "64055:994")
+end)
+
+test.case("A6: the tunnel of a move that may switch to post-copy outlives it, whatever the timeout does", function()
+  for _, row in ipairs { { {}, 2400 }, { { timeout_action = "suspend" }, 1800 + 6 * 3600 },
+    { { timeout_action = "post-copy" }, 1800 + 24 * 3600 }, { { policy = "post-copy" }, 1800 + 24 * 3600 },
+    { { post_copy = true }, 1800 + 24 * 3600 } } do
+    local _, leases = open(row[1])
+    test.equal(leases.tunnel.limit_s, row[2])
+  end
 end)
 
 test.case("ssh with copied disks has a socket for them", function()
@@ -114,6 +125,16 @@ test.case("a port that was asked for and is taken is an error; so is a full rang
   test.raises("PORT_BUSY", open, { mode = "managed", channel = "direct" }, all)
 end)
 
+test.case("a port that a rule of the destination sends elsewhere is not chosen", function()
+  local rules = "tcp dport 49152-49179 dnat to 10.9.9.9\ntcp dport 49182-49215 redirect to :80\n"
+  local _, leases = open({ mode = "managed", channel = "direct" }, {}, { "vda" }, rules)
+  test.equal(leases["firewall-opening"].ports, { first = 49180, last = 49181 })
+  test.raises("PORT_BUSY", open, { mode = "managed", channel = "direct" }, {}, {}, "redirect to :80\n")
+  -- One that was named is taken: a rule that is read may not apply.
+  _, leases = open({ mode = "managed", channel = "direct", port = 49152 }, {}, {}, rules)
+  test.equal(leases["firewall-opening"].ports.first, 49152)
+end)
+
 test.case("tls is encrypted; IPv6 is bracketed", function()
   local _, _, connections, move = open { mode = "managed", channel = "tls" }
   test.equal(connections[1].encrypted, true)
@@ -127,6 +148,10 @@ test.case("what the run granted outlives a move that may go on after its timeout
   test.equal(abort.tunnel.limit_s, 2400)
   test.is_true(post_copy.tunnel.limit_s >= 24 * 3600, "post-copy")
   local expires_s = abort["authorized-key"].expires_at_s - async.wall_ms() // 1000
+  test.is_true(expires_s > 2390 and expires_s <= 2400, "expires in " .. expires_s)
+  -- sshd there looks at its own clock.
+  local _, ahead = open({}, nil, nil, nil, 7200000)
+  expires_s = ahead["authorized-key"].expires_at_s - async.wall_ms() // 1000 - 7200
   test.is_true(expires_s > 2390 and expires_s <= 2400, "expires in " .. expires_s)
 end)
 

@@ -1,6 +1,9 @@
 -- Shows what libvirt is asked for by each parameter of a move, and what is done about one that does not end.
 local test = require "test"
+local core = require "drover.core"
 local job = require "migrate.job"
+local watch = require "migrate.watch"
+local reconcile = require "reconcile"
 local fakes = test.load(..., "fakes")
 local xml = require "xml"
 
@@ -94,15 +97,15 @@ test.case("another name, other networks and an empty drive go into the destinati
 end)
 
 test.case("figures of a job become progress, also when some are missing", function()
-  test.equal(job.progress_fields { memory_remaining_bytes = 100 << 20, memory_total_bytes = 1 << 30,
+  test.equal(watch.progress_fields { memory_remaining_bytes = 100 << 20, memory_total_bytes = 1 << 30,
     memory_bytes_per_s = 10 << 20, memory_dirty_rate_pages_per_s = 256, memory_page_size_bytes = 4096,
       memory_iteration = 2,
     time_elapsed_ms = 5 }, { remaining_bytes = 100 << 20, total_bytes = 1 << 30, rate_bytes_s = 10 << 20,
     dirty_bytes_s = 1 << 20, iteration = 2, phase = "memory", elapsed_ms = 5,
     estimate_ms = (100 << 20) * 1000 // (9 << 20) })
-  test.equal(job.progress_fields {}, { remaining_bytes = 0, total_bytes = 0 })
-  test.equal({ job.progress_fields({ disk_total_bytes = 5 }).phase, job.progress_fields({ memory_total_bytes = 5,
-    disk_total_bytes = 5 }).phase, job.progress_fields({ memory_total_bytes = 5 }).phase },
+  test.equal(watch.progress_fields {}, { remaining_bytes = 0, total_bytes = 0 })
+  test.equal({ watch.progress_fields({ disk_total_bytes = 5 }).phase, watch.progress_fields({ memory_total_bytes = 5,
+    disk_total_bytes = 5 }).phase, watch.progress_fields({ memory_total_bytes = 5 }).phase },
     { "disks", "memory", "memory" })
 end)
 
@@ -160,6 +163,84 @@ test.case("an abort that fails is tried again at the next look", function()
   test.matches(move.ctx.warnings[1].message, "abort was not done: no lock")
 end)
 
+-- Runs body with so little patience.
+local function with_patience(answer_ms, abort_ms, body)
+  local before = watch.patience
+  watch.patience = { answer_ms = answer_ms, abort_ms = abort_ms }
+  local ok, problem = core.pcall(body)
+  watch.patience = before
+  if not ok then error(problem, 0) end
+end
+
+local function hang() async.sleep "1m" end
+
+-- The move's own call ends when it is cancelled, as libvirt's does after its own limit.
+local function endless(move, domain)
+  for name, value in pairs(domain) do move.domain[name] = value end
+  move.domain.migrate_to_uri = hang
+  move.state = { state = "running" }
+  local began_ms = async.monotonic_ms()
+  local problem = job.run(move)
+  test.is_true(async.monotonic_ms() - began_ms < 20000, "it took as long as the host")
+  return problem
+end
+
+test.case("a source that says nothing of its move is told, and left once the move is late", function()
+  with_patience(300, 300, function()
+    local move = a_move { timeout = 1500 }
+    local looks = 0
+    local problem = endless(move, { abort_job = hang, job = function()
+      looks = looks + 1
+      hang()
+    end })
+    test.equal({ problem.code, problem.host, looks }, { "NOT_SETTLED", "a", 1 })
+    test.matches(problem.message, "the move was left, it took longer than %-%-timeout allows, and a has not said")
+    test.matches(move.ctx.warnings[1].message, "a has not said for .* how the move goes")
+    test.matches(move.ctx.warnings[1].hint, "given up after %-%-timeout %(1.5 s%)")
+  end)
+end)
+
+test.case("an abort that the source never answers does not hold the move for ever", function()
+  with_patience(300, 300, function()
+    local move = a_move { timeout = 10 }
+    local problem = endless(move, { abort_job = hang, job = function() return { type = "unbounded" } end })
+    test.equal(problem.code, "NOT_SETTLED")
+  end)
+end)
+
+test.case("a look that libvirt gives up behind another one does not end the watching", function()
+  local move = a_move { timeout = 10 }
+  running(move, { statistics = function() errors.raise { code = "DOMAIN_BUSY", message = "no lock" } end })
+  test.equal(move.acts, { "abort" })
+end)
+
+test.case("an aborted move that nothing frees is left", function()
+  with_patience(300, 20, function()
+    local move = a_move { timeout = 10 }
+    local released, settled, aborted = {}, 0, false
+    function move.ctx.release(_, kind) released[#released + 1] = kind end
+    local before, script = reconcile.settle, require "script"
+    local run = script.run
+    reconcile.settle = function() settled = settled + 1 end
+    script.run = function() settled = settled + 1 end
+    local problem = endless(move, { abort_job = function() aborted = true end,
+      job = function() return { type = aborted and "cancelled" or "unbounded" } end })
+    reconcile.settle, script.run = before, run
+    test.equal({ problem.code, released, settled }, { "NOT_SETTLED", { "tunnel" }, 2 })
+    test.matches(problem.message, "its abort does not end")
+  end)
+end)
+
+test.case("a job that cannot be looked at is told once, and the time limit acts all the same", function()
+  local move = a_move { timeout = 300 }
+  local problem = running(move, { statistics = function()
+    errors.raise { domain = "virt", code = "DOMAIN_BUSY", message = "cannot acquire state change lock" }
+  end })
+  test.equal({ move.acts, problem.message, #move.ctx.warnings, move.ctx.warnings[1].message },
+    { { "abort" }, "the move was given up, it took longer than --timeout allows", 1,
+      "the move cannot be looked at: cannot acquire state change lock" })
+end)
+
 test.case("the timeout may pause the domain or switch to post-copy instead", function()
   local move = a_move { timeout = 10, timeout_action = "suspend" }
   test.is_nil(running(move, {}))
@@ -167,6 +248,26 @@ test.case("the timeout may pause the domain or switch to post-copy instead", fun
   move = a_move { timeout = 10, timeout_action = "post-copy" }
   test.is_nil(running(move, {}))
   test.equal(move.acts, { "start_post_copy" })
+end)
+
+test.case("A6: what switched to post-copy is neither aborted nor paused any more", function()
+  local move = a_move { timeout = 450, policy = { { stalls = 1, action = "post-copy" },
+    { stalls = 2, action = "suspend" } } }
+  local iteration, ended = 1, false
+  local domain = move.domain
+  function domain.job()
+    iteration = iteration + 1
+    return { type = "unbounded", memory_iteration = iteration, memory_remaining_bytes = 100 }
+  end
+  for _, name in ipairs { "start_post_copy", "suspend", "abort_job" } do
+    domain[name] = function() move.acts[#move.acts + 1] = name end
+  end
+  function domain.migrate_to_uri()
+    async.sleep "1300ms"
+    ended = true
+  end
+  test.is_nil(job.run(move))
+  test.equal({ move.acts, ended }, { { "start_post_copy" }, true })
 end)
 
 test.case("a policy acts on stalls", function()

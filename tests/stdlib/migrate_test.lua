@@ -12,7 +12,7 @@ local function fake_host(name, fields)
   local one = { name = name, fields = fields, asked = 0 }
   local function domain_of(domain_name)
     return { name = function() return domain_name end, uuid = function() return "uuid-1" end,
-      state = function() return { state = "running", reason = "booted" } end,
+      state = function() return fields.state or { state = "running", reason = "booted" } end,
       xml = function() return domain_xml end, is_persistent = function() return fields.persistent ~= false end,
       autostart = function() return true end,
       addresses = function()
@@ -142,18 +142,20 @@ end)
 -- ---- how the end is judged ----
 
 -- migrate.go with a job that raised `problem` or ended well, and both hosts saying `settled`.
-local function go(problem, settled)
+local function go(problem, settled, before_state)
   local job, reconcile = require "migrate.job", require "reconcile"
   local before = { describe = job.describe, run = job.run, settle = reconcile.settle, observe = reconcile.observe }
   job.describe = function() end
   job.run = function() return problem end
   reconcile.settle = function(_, _, uuid, options)
-    test.equal({ uuid, options.before }, { "uuid-1", "running" })
+    test.equal({ uuid, options.before }, { "uuid-1", before_state or "running" })
     return settled
   end
   reconcile.observe = function() return { status = "none" } end
   local ctx = context_of()
-  local ok, raised = core.pcall(migrate.go, migrate.open(ctx, parameters()))
+  local move = migrate.open(ctx, parameters())
+  if before_state then ctx.hosts.kvm1.fields.state = { state = before_state, reason = "user" } end
+  local ok, raised = core.pcall(migrate.go, move)
   job.describe, job.run = before.describe, before.run
   reconcile.settle, reconcile.observe = before.settle, before.observe
   return not ok and errors.wrap(raised) or nil, ctx
@@ -162,6 +164,12 @@ end
 local function failed()
   return errors.new { domain = "virt", code = "OPERATION_FAILED", message = "libvirt says no" }
 end
+
+test.case("A5: a guest that its user pauses between the checks and the move stays paused", function()
+  local problem, ctx = go(nil, { outcome = "moved" }, "paused")
+  test.is_nil(problem)
+  test.equal({ ctx.undone[2].arguments.before, ctx.undone[2].arguments.held }, { "paused" })
+end)
 
 test.case("before the move an undo is registered that asks both hosts, and what must follow it in any case", function()
   local problem, ctx = go(nil, { outcome = "moved" })

@@ -183,3 +183,39 @@ test.case("versions and architecture", function()
   move.destination.facts_of = { libvirt_version = "8.0.0", qemu_version = "7.2.11", architecture = "x86_64" }
   test.equal(check("identity", "versions", move), { "kvm2: libvirt is 8.0.0 there and 9.0.0 on the source" })
 end)
+
+test.case("MAC addresses are compared with all guests there, many at once", function()
+  local function with_mac(address)
+    return ("<domain><devices><interface><mac address='%s'/></interface></devices></domain>"):format(address)
+  end
+  local move = a_move({}, { xml = with_mac "52:54:00:00:00:01" })
+  local guests = {}
+  for index = 1, 100 do
+    guests[index] = { uuid = function() return "other " .. index end, name = function() return "guest" .. index end,
+      xml = function()
+        async.sleep(10)
+        if index == 50 then errors.raise { domain = "virt", code = "NO_DOMAIN", message = "it stopped" } end
+        return with_mac(index == 99 and "52:54:00:00:00:01" or "52:54:00:00:01:00")
+      end }
+  end
+  move.destination.virt = { domains = function() return guests end }
+  local started_ms = async.monotonic_ms()
+  test.equal(check("network", "MAC addresses", move),
+    { "kvm2: 'guest99' there has the same MAC address 52:54:00:00:00:01" })
+  test.is_true(async.monotonic_ms() - started_ms < 600, "one after the other")
+end)
+
+test.case("A46: a rule there that sends the move's port elsewhere is told", function()
+  local function warned(p, rules)
+    local move = a_move(setmetatable({ channel = "direct" }, { __index = p }), { disks = {} })
+    setmetatable(move.p, { __index = function(_, name) return p[name] or rawget(defaults, name) end })
+    move.destination.firewall = { backend = function() return "nftables" end, ruleset = function() return rules end }
+    local _, warnings = check("ports", "the port", move)
+    return warnings
+  end
+  local rule = "tcp dport 5000 dnat to 10.9.9.9"
+  test.equal(warned({ port = 5000 }, rule), { "kvm2 sends what comes to port 5000 elsewhere: " .. rule })
+  test.equal(warned({ port = 5001 }, rule), {})
+  test.equal(warned({}, "tcp dport 49152-49214 dnat to 10.9.9.9"), {})  -- the run takes another one
+  test.equal(#warned({}, "tcp dport 49152-49215 dnat to 10.9.9.9"), 1)
+end)

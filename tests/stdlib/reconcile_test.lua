@@ -92,6 +92,9 @@ paused/migration           | paused/user      | running | none | roll back | des
 paused/user                | paused/user      | running | none | operator  |
 paused/migration           | paused/migration | running | none | roll back | destroy destination, resume source
 unreachable                | paused/user      | running | none | operator  |
+paused/migration           | running/unpaused | running | none | finish    | destroy source
+paused/migration           | running/booted   | running | none | operator  |
+paused/user                | running/unpaused | running | none | operator  |
 shut off/migrated          | paused/user      | paused  | none | moved     |
 shut off/migrated          | running/unpaused | running | none | moved     |
 ]]
@@ -118,6 +121,24 @@ local function show_decision(line, held)
 end
 for line in decisions:gmatch "[^\n]+" do show_decision(line) end
 for line in held_decisions:gmatch "[^\n]+" do show_decision(line, true) end
+
+test.case("a host that does not answer: what the other one says is told, and how a guest that waits there is started",
+  function()
+    local function said(source, destination, held)
+      local decision = reconcile.decide(side(source), side(destination), "running", "none", held)
+      return decision.text, decision.hint
+    end
+    local text, hint = said("unreachable", "paused/user", true)
+    test.equal(text, "the source does not answer, and unknown is not off; on the destination it is paused (user), "
+      .. "complete, and waits for its start")
+    test.matches(hint, "prove that it is fenced; then, on the destination: virsh resume$")
+    test.equal(said("unreachable", "running/unpaused", true),
+      "the source does not answer, and unknown is not off; on the destination it is running (unpaused)")
+    test.equal(said("unreachable", "none"), "the source does not answer, and unknown is not off")
+    text, hint = said("unreachable", "paused/migration", true)
+    test.matches(text, "it is paused %(migration%)$")
+    test.matches(hint, "fenced$")
+  end)
 
 -- Every pair of what libvirt can say.
 local every = {}
@@ -192,6 +213,20 @@ test.case("nothing is resumed while the other side runs, may have run, or is lef
       test.is_true(seen.source.status == "paused", label)
     end
   end)
+end)
+
+test.case("a QEMU that does not answer is told from a host that does not, and nothing is done about it", function()
+  local before = reconcile.longest_job_look
+  reconcile.longest_job_look = "20ms"
+  for _, how in ipairs { { hangs = { job = true } }, { fails = { job = "DOMAIN_BUSY" } } } do
+    local record = { state = "running", reason = "booted", hangs = how.hangs, fails = how.fails }
+    local a, b = fakes.host("a", { [uuid] = record }), fakes.host "b"
+    local settled = reconcile.settle(a, b, uuid, { before = "running", destination_had = "none", patience = "0s" })
+    test.equal({ settled.outcome, settled.action, a.acts, b.acts }, { "operator", "operator", {}, {} })
+    test.matches(settled.text, "^on the source the domain's QEMU does not answer, and libvirt there says running ")
+    test.matches(settled.hint, "virsh destroy.*drover recover")
+  end
+  reconcile.longest_job_look = before
 end)
 
 test.case("A6: post-copy is never destroyed and never resumed", function()

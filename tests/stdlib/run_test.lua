@@ -110,6 +110,15 @@ test.case("Ctrl-C ends a run as interrupted, undone", function()
   test.equal({ problem.code, one.state, there }, { "CANCELLED", "interrupted", {} })
 end)
 
+test.case("what is to be done at last is said once, with the run", function()
+  local _, problem, _, one = execute { run = function(ctx)
+    ctx:lease("run-toy", { name = "stuck", stuck = true })
+    errors.raise { code = "NEEDS_OPERATOR", message = "m", hint = "look at it; then: drover recover" }
+  end }
+  test.equal(problem.hint, "look at it; then: drover recover " .. one.id)
+  there = {}
+end)
+
 test.case("a lease that stays needs an operator; the first error comes first", function()
   local _, problem, screen, one = execute { run = function(ctx)
     ctx:lease("run-toy", { name = "free" })
@@ -225,6 +234,11 @@ test.case("a second run of a domain is refused with the first one's id", functio
     ok, second = pcall(run.execute, loaded { run = function(inner) inner:about "uuid" end }, {},
       { journal_path = path, screen = fakes.screen() })
     test.equal(ok, false)
+    -- A check, and a plan, say the same.
+    local looks = loaded { check = function(inner) inner:about "uuid" end }
+    for _, look in ipairs { run.check, run.plan } do
+      test.raises("DOMAIN_BUSY", look, looks, {}, { journal_path = path, screen = fakes.screen() })
+    end
   end }, {}, { journal_path = path, screen = fakes.screen() })
   test.equal(second.code, "DOMAIN_BUSY")
   test.is_true(second.message:find(first_id, 1, true), second.message)

@@ -208,11 +208,30 @@ TEST_CASE("A13: a domain belongs to one unfinished run") {
   CHECK(store.claim_object("one", "uuid").empty());
   CHECK(store.claim_object("two", "uuid") == "one");
   CHECK(store.claim_object("two", "other").empty());
+  CHECK(store.find_holder("uuid") == "one");
+  CHECK(store.find_holder("nobody's").empty());
   store.add_intent("one", an_entry("lease"));
   store.end_run("one", "needs_operator", "");
   CHECK(store.claim_object("two", "uuid") == "one");
+  CHECK(store.find_holder("uuid") == "one");
   store.mark_entry("one", 1, "ended", "", "");
+  CHECK(store.find_holder("uuid").empty());
   CHECK(store.claim_object("two", "uuid").empty());
+}
+
+TEST_CASE("marking an entry reads that one, however many the run has") {
+  Folder folder;
+  Store store(folder.journal());
+  store.begin_run(a_run("run"));
+  for (int count = 0; count < 2; ++count) store.add_intent("run", an_entry("lease"));
+  sqlite3* database = nullptr;
+  sqlite3_open(folder.journal().c_str(), &database);
+  sqlite3_exec(database, "update entries set label = 'damaged' where sequence = 1", nullptr, nullptr, nullptr);
+  sqlite3_close(database);
+  CHECK_NOTHROW(store.mark_entry("run", 2, "ended", "", ""));
+  CHECK(error_of([&] { store.mark_entry("run", 1, "ended", "", ""); }).code == "JOURNAL_UNUSABLE");
+  CHECK(error_of([&] { store.mark_entry("run", 3, "ended", "", ""); }).code == "JOURNAL_UNUSABLE");
+  CHECK(error_of([&] { store.entries("run"); }).code == "JOURNAL_UNUSABLE");
 }
 
 TEST_CASE("two that claim a domain at once: one gets it") {
