@@ -86,20 +86,25 @@ local function curve(progress)
     most_left = math.max(most_left, event.data.remaining_bytes or 0)
     most_dirty = math.max(most_dirty, event.data.dirty_bytes_s or 0)
   end
-  local left, dirty = {}, {}
+  -- Disks and memory are counted one after the other: each has a line of its own.
+  local lines, left, dirty, phase = {}, {}, {}, progress[1].data.phase
   for _, event in ipairs(progress) do
     local x = 70 + (event.at_ms - first_ms) / math.max(1, last_ms - first_ms) * 760
+    if event.data.phase ~= phase then
+      lines[#lines + 1] = polyline(left, "blue")
+      left, phase = {}, event.data.phase
+    end
     left[#left + 1] = { x, 180 - (event.data.remaining_bytes or 0) / most_left * 160 }
     dirty[#dirty + 1] = { x, 180 - (event.data.dirty_bytes_s or 0) / math.max(1, most_dirty) * 160 }
   end
   local parts = {
     '<svg viewBox="0 0 920 210" role="img" aria-label="Left to send, and dirty rate">',
-    '<path d="M70 20V180H830" fill="none" stroke="var(--line)"/>', polyline(left, "blue"),
+    '<path d="M70 20V180H830" fill="none" stroke="var(--line)"/>', table.concat(lines) .. polyline(left, "blue"),
     ('<text x="0" y="24">%s</text><text x="0" y="184">0</text><text x="70" y="200">0 s</text>'):format(
       units.format_size(most_left)),
     ('<text x="830" y="200" text-anchor="end">%s</text>'):format(units.format_duration(last_ms - first_ms)),
   }
-  local legend = '<span class="left">left to send</span>'
+  local legend = ('<span class="left">left to send%s</span>'):format(#lines > 0 and ": first disks, then memory" or "")
   if most_dirty > 0 then
     parts[#parts + 1] = polyline(dirty, "orange")
     parts[#parts + 1] = ('<text x="836" y="24">%s/s</text>'):format(units.format_size(most_dirty))

@@ -6,6 +6,7 @@ local core = require "drover.core"
 local errors = require "errors"
 local reconcile = require "reconcile"
 local script = require "script"
+local storage = require "migrate.storage"
 local units = require "units"
 
 local watch = {}
@@ -20,7 +21,9 @@ function watch.progress_fields(statistics)
   local dirty_bytes_s = statistics.memory_dirty_rate_pages_per_s and
     statistics.memory_dirty_rate_pages_per_s * (statistics.memory_page_size_bytes or 4096) or nil
   local fields = { remaining_bytes = remaining_bytes, total_bytes = total_bytes,
-    iteration = statistics.memory_iteration, elapsed_ms = statistics.time_elapsed_ms }
+    iteration = statistics.memory_iteration, elapsed_ms = statistics.time_elapsed_ms,
+    phase = (statistics.disk_total_bytes or 0) > 0 and (statistics.memory_total_bytes or 0) == 0 and "disks"
+      or total_bytes > 0 and "memory" or nil }
   if rate_bytes_s > 0 then
     fields.rate_bytes_s = rate_bytes_s
     local gain = rate_bytes_s - (dirty_bytes_s or 0)
@@ -222,7 +225,10 @@ function watch.run(move, moving)
       if hurry_abort(move, moving, known) then return end
     elseif statistics and statistics.type ~= "none" then
       move.last_statistics = statistics
-      move.ctx:progress("move " .. move.name, watch.progress_fields(statistics))
+      local fields = watch.progress_fields(statistics)
+      -- libvirt copies the disks first and counts anew for the memory: a bar that falls back must say why.
+      local what = #storage.copied(move) > 0 and fields.phase and ", " .. fields.phase or ""
+      move.ctx:progress("move " .. move.name .. what, fields)
       local step = not move.in_post_copy and follower:next(statistics)
       if step then act.run(between_looks, move, step) end
     end

@@ -101,8 +101,12 @@ test.case("figures of a job become progress, also when some are missing", functi
     memory_bytes_per_s = 10 << 20, memory_dirty_rate_pages_per_s = 256, memory_page_size_bytes = 4096,
       memory_iteration = 2,
     time_elapsed_ms = 5 }, { remaining_bytes = 100 << 20, total_bytes = 1 << 30, rate_bytes_s = 10 << 20,
-    dirty_bytes_s = 1 << 20, iteration = 2, elapsed_ms = 5, estimate_ms = (100 << 20) * 1000 // (9 << 20) })
+    dirty_bytes_s = 1 << 20, iteration = 2, phase = "memory", elapsed_ms = 5,
+    estimate_ms = (100 << 20) * 1000 // (9 << 20) })
   test.equal(watch.progress_fields {}, { remaining_bytes = 0, total_bytes = 0 })
+  test.equal({ watch.progress_fields({ disk_total_bytes = 5 }).phase, watch.progress_fields({ memory_total_bytes = 5,
+    disk_total_bytes = 5 }).phase, watch.progress_fields({ memory_total_bytes = 5 }).phase },
+    { "disks", "memory", "memory" })
 end)
 
 -- ---- a move that runs: the domain answers from these functions ----

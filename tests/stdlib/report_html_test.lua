@@ -77,6 +77,20 @@ test.case("the curve begins when the job has figures, and falls to nothing left"
   test.equal({ #points, points[1][1], points[#points][1], points[1][2], points[#points][2] }, { 20, 70, 830, 20, 180 })
 end)
 
+test.case("disks and memory, which are counted one after the other, have a line each in the curve", function()
+  local one, entries, events, parameters = a_move()
+  local seen = 0
+  for _, e in ipairs(events) do
+    if e.type == "progress" then
+      seen = seen + 1
+      e.data.phase = seen <= 10 and "disks" or "memory"
+    end
+  end
+  local page = tree(report_html.page(one, entries, events, parameters))
+  test.equal(#page:find_all "//svg/polyline", 3)
+  test.equal(page:value "//span[@class='left']", "left to send: first disks, then memory")
+end)
+
 test.case("a bar stands where its step was in the run", function()
   local page = tree(report_html.page(a_move()))
   local places = {}
