@@ -123,9 +123,9 @@ local function connect_through_ssh(self)
   return nil
 end
 
---- How long libvirt of a host may take to answer a connection. A daemon that stands still answers never, and its
--- keepalive begins only once there is a connection.
-host.longest_connect = "30s"
+--- How long libvirt is waited for, before anything is asked of it and after: a daemon that stands still takes a
+-- connection and never says a word, not even farewell.
+host.patience = { opening = "15s", farewell = "3s" }
 
 local function connect_virt(self)
   local own_uri = self.entry and self.entry.uri
@@ -135,13 +135,13 @@ end
 
 local openers = {
   virt = function(self)
-    local connection, problem = errors.catch("TIMEOUT", async.timeout, host.longest_connect, function()
-      return connect_virt(self)
-    end)
-    if connection then return connection end
-    fail { code = "NO_CONNECTION", host = self.name, where = false, cause = problem,
-      message = ("libvirt on %s did not answer within %s"):format(self.name, host.longest_connect),
-      hint = "its daemon may stand still: systemctl restart libvirtd there leaves its guests alone" }
+    local ok, result = core.pcall(async.timeout, host.patience.opening, function() return connect_virt(self) end)
+    if ok then return result end
+    if not errors.is(result, "TIMEOUT") then error(result, 0) end
+    fail { code = "NO_CONNECTION", host = self.name,
+      message = ("libvirt on %s takes connections and has not answered for %s"):format(self.name,
+        host.patience.opening),
+      hint = "does its daemon stand still? systemctl status libvirtd, or restart it: its domains go on" }
   end,
   firewall = function(self) return require("firewall").open(self.machine) end,
 }
@@ -261,26 +261,29 @@ function methods:address_for(other)
     hint = "give the playbook an address, or set migrate_address in hosts.lua" }
 end
 
---- Closes the libvirt connection, as after it broke; the next use opens a new one.
-function methods:reopen_virt()
-  local virt = rawget(self, "virt")
+-- Ends the libvirt connection and then what carries it, which frees whoever still waits inside a call. Gives the error
+-- of the close, if any.
+local function end_virt(self)
+  local virt, forward = rawget(self, "virt"), rawget(self, "virt_forward")
   rawset(self, "virt", nil)
-  if virt then virt:close() end
+  rawset(self, "virt_forward", nil)
+  local ok, problem = true, nil
+  if virt then ok, problem = core.pcall(async.timeout, host.patience.farewell, function() virt:close() end) end
+  if forward then core.pcall(forward.close, forward) end
+  if not ok and not errors.is(problem, "TIMEOUT") then return problem end
 end
+
+--- Closes the libvirt connection, as after it broke; the next use opens a new one.
+function methods:reopen_virt() end_virt(self) end
 
 --- Closes what was opened, last first. A second time does nothing.
 function methods:close()
   if rawget(self, "closed") then return end
   rawset(self, "closed", true)
-  local virt = rawget(self, "virt")
-  rawset(self, "virt", nil)
   rawset(self, "firewall", nil)
-  local ok, problem = true, nil
-  if virt then ok, problem = core.pcall(virt.close, virt) end
-  local forward = rawget(self, "virt_forward")
-  if forward then core.pcall(forward.close, forward) end
+  local problem = end_virt(self)
   self.machine:close()
-  if not ok then error(problem, 0) end
+  if problem then error(problem, 0) end
 end
 
 host.metatable = {

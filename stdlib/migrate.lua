@@ -161,6 +161,7 @@ function migrate.go(move)
     return
   end
   if settled.outcome == "operator" then
+    ctx.patience = "3s"  -- both hosts were asked with all patience just now
     problem = problem or errors.new { code = "NEEDS_OPERATOR", message = settled.text }
     problem.needs_operator = true
     problem.message = ("%s: %s"):format(settled.text, errors.message(problem))

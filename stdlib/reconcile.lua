@@ -14,11 +14,27 @@ local reconcile = {}
 local between_looks = "150ms"
 local longest_look = "20s"
 
+--- A job is asked of QEMU. One that stands still never answers, and libvirt has no limit of its own for it.
+reconcile.longest_job_look = "8s"
+
 -- How long a host that does not answer is asked again: a daemon that restarts is back in seconds.
 local patience = "20s"
 
 -- An act that did not take effect is tried again, so often.
 local most_acts = 5
+
+-- Whether a job runs on the domain. Raises QEMU_SILENT when that cannot be told.
+local function has_job(one_host, domain, state)
+  local ok, job = core.pcall(async.timeout, reconcile.longest_job_look, function()
+    return errors.catch({ "OPERATION_INVALID", "UNSUPPORTED", "NO_DOMAIN" }, domain.job, domain)
+  end)
+  -- "cancelled" is a job whose abort was taken: it moves nothing more, and may hang on a QEMU that stands still.
+  if ok then return job ~= nil and job.type ~= "none" and job.type ~= "cancelled" end
+  if not errors.is(job, "TIMEOUT") and not errors.is(job, "DOMAIN_BUSY") then error(job, 0) end
+  errors.raise { code = "QEMU_SILENT", host = one_host.name, where = false,
+    message = ("the domain's QEMU does not answer, and libvirt there says %s (%s)"):format(state.state,
+      tostring(state.reason)) }
+end
 
 --- What a host says of a domain (by UUID).
 function reconcile.observe(one_host, uuid)
@@ -34,11 +50,7 @@ function reconcile.observe(one_host, uuid)
     elseif state.state ~= "running" and state.state ~= "blocked" and state.state ~= "shutdown" then
       observed.status = state.state
     end
-    if observed.status ~= "shut off" then
-      local job = errors.catch({ "OPERATION_INVALID", "UNSUPPORTED", "NO_DOMAIN" }, domain.job, domain)
-      -- "cancelled" is a job whose abort was taken: it moves nothing more, and may hang on a QEMU that stands still.
-      observed.job = job ~= nil and job.type ~= "none" and job.type ~= "cancelled"
-    end
+    if observed.status ~= "shut off" then observed.job = has_job(one_host, domain, state) end
     return observed
   end, "asking " .. one_host.name)
   if ok then return result end
@@ -129,6 +141,12 @@ end
 local function out_of_reach(s, d, before, held)
   local name, silent, other_name, other = "destination", d, "source", s
   if s.status == "unreachable" then name, silent, other_name, other = "source", s, "destination", d end
+  if silent.problem and errors.is(silent.problem, "QEMU_SILENT") then
+    return operator(("on the %s %s: whether the guest runs, and whether the move goes on, is not known"):format(name,
+      errors.message(silent.problem)),
+      "see what its process waits for (a disk?), let it go on or end it there with virsh destroy; "
+      .. "then: drover recover")
+  end
   local text = ("the %s does not answer%s, and unknown is not off"):format(name,
     silent.problem and " (" .. errors.message(silent.problem) .. ")" or "")
   local hint = "bring it back and run 'drover recover', or prove that it is fenced"

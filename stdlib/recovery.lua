@@ -19,6 +19,19 @@ local function register_kinds(dead)
   return not ok and errors.wrap(problem) or nil
 end
 
+-- What the journal says of a run from now on: the error that ended it stays the first one, whatever a recovery met.
+-- What an earlier recovery met is told by the latest one. Nobody needs the hint of what is settled.
+local function lasting_error(dead, first)
+  local earlier = dead.error ~= "" and json.decode(dead.error) or nil
+  if not earlier or earlier.of_recovery then
+    earlier = first and { code = first.code, message = errors.message(first), hint = rawget(first, "hint"),
+      of_recovery = true }
+  elseif not first then
+    earlier.hint = nil
+  end
+  return earlier and json.encode(earlier) or ""
+end
+
 -- Ends every open entry of an adopted run.
 local function finish(store, dead, screen, options)
   local load_problem = register_kinds(dead)
@@ -39,8 +52,7 @@ local function finish(store, dead, screen, options)
   local first = problems[1]
   -- Its move goes on without it: the run stays dead and open, for a recovery that waits.
   if first and options.wait and rawget(first, "keep_rest") then return problems end
-  store:end_run(dead.id, first and "needs_operator" or options.state or "recovered",
-    first and json.encode { code = first.code, message = errors.message(first), hint = rawget(first, "hint") } or "")
+  store:end_run(dead.id, first and "needs_operator" or options.state or "recovered", lasting_error(dead, first))
   return problems
 end
 

@@ -80,7 +80,8 @@ local function with_leftovers(problem, left, run_id)
     message = "the work is done, but not everything that the run had out could be taken back" }
   problem.suppressed = left
   problem.needs_operator = true
-  problem.hint = (rawget(problem, "hint") and problem.hint .. "; " or "") .. "then: drover recover " .. run_id
+  local hint = (rawget(problem, "hint") or ""):gsub(";? ?then: drover recover$", "")
+  problem.hint = (hint ~= "" and hint .. "; " or "") .. "then: drover recover " .. run_id
   return problem
 end
 

@@ -37,6 +37,9 @@ class Operation : public std::enable_shared_from_this<Operation> {
   // Runs callback once when ready; at once when it is already. Several may wait for one operation.
   void when_ready(std::function<void()> callback);
 
+  // Ends it from outside, when its own end is not to be expected any more; a result that comes later is dropped.
+  void end_with(Error error) { fail(std::move(error)); }
+
   // Calls back nobody any more: those that wait are gone.
   void forget_callbacks() { callbacks_.clear(); }
 

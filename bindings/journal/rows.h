@@ -1,5 +1,5 @@
 // The rows of the journal's tables: columns, the fields of a record in their order, its checksum, reading one. Included
-// by store.cpp. Tested by tests/bindings/journal/store_test.cpp.
+// by store.cpp. Tested by tests/bindings/journal/{rows,store}_test.cpp.
 #pragma once
 
 #include <cstdint>

@@ -171,7 +171,7 @@ void Store::forget_old_runs() {
     Statement finished = prepare(
         "select id from runs where state not in ('running', 'needs_operator') and kept = '' and not exists "
         "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended') "
-        "order by started_ms desc, id limit -1 offset ?");
+        "order by started_ms desc, rowid desc limit -1 offset ?");
     finished.bind(kept_runs_);
     while (finished.next()) old.push_back(finished.text());
   }
@@ -201,7 +201,8 @@ void Store::end_run(const std::string& id, const std::string& state, const std::
 std::string Store::holder_of(const std::string& object, const std::string& except) {
   Statement others = prepare(
       "select id from runs where object = ? and id <> ? and (state = 'running' or exists "
-      "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended')) order by started_ms limit 1");
+      "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended')) "
+      "order by started_ms, rowid limit 1");
   others.bind(object).bind(except);
   return others.next() ? others.text() : "";
 }
@@ -248,6 +249,7 @@ bool Store::adopt_run(const std::string& id) {
   return true;
 }
 
+// Of two that began in the same millisecond the one that was written later is the newer: their ids say nothing of it.
 std::vector<Run> Store::runs(int limit) {
   std::lock_guard lock(mutex_);
   auto counts = counts_.all();  // before the runs: another process may be adding one
@@ -256,7 +258,7 @@ std::vector<Run> Store::runs(int limit) {
     Statement orphan = prepare("select run from entries where run not in (select id from runs) limit 1");
     if (orphan.next()) throw damaged(path_, "entries of run '" + orphan.text() + "' have no run");
   }
-  std::string sql = std::string("select ") + run_columns + " from runs order by started_ms desc, id limit ?";
+  std::string sql = std::string("select ") + run_columns + " from runs order by started_ms desc, rowid desc limit ?";
   Statement statement = prepare(sql.c_str());
   statement.bind(static_cast<int64_t>(limit));
   std::vector<Run> found;

@@ -3,6 +3,7 @@
 #include "bindings/virt/cancellable_move.h"
 #include "bindings/virt/domain.h"
 #include "bindings/virt/migration_options.h"
+#include "bindings/virt/run.h"
 
 namespace drover::virt {
 
@@ -28,8 +29,8 @@ int migrate(lua_State* L) {
   MigrationRequest request = read_migration_options(L, 3, "Domain.migrate", false);
   auto destination_pointer = destination->use(call.attempt);
   std::string description = call.attempt + " to " + destination->host();
-  return core::start_work(
-      L, description,
+  return start_call(
+      L, call.connection, description,
       [call, destination, destination_pointer, request](CancelToken& token) -> Push {
         // Shared: a move that outlives its waiter writes here.
         auto moved = std::make_shared<DomainRef>();
@@ -52,8 +53,8 @@ int migrate_to_uri(lua_State* L) {
   DomainCall call = begin_domain_call(L, "Domain.migrate_to_uri", "migrate domain");
   std::string uri = checked_uri(Args(L, "Domain.migrate_to_uri").text(2, "uri"));
   MigrationRequest request = read_migration_options(L, 3, "Domain.migrate_to_uri", true);
-  return core::start_work(
-      L, call.attempt + " to " + host_of_uri(uri),
+  return start_call(
+      L, call.connection, call.attempt + " to " + host_of_uri(uri),
       [call, uri, request](CancelToken& token) -> Push {
         auto started = std::chrono::steady_clock::now();
         run_cancellable_move(

@@ -1,5 +1,8 @@
 #include "bindings/virt/vir_connection.h"
 
+#include <algorithm>
+#include <future>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -65,30 +68,61 @@ VirConnection::VirConnection(VirRef<virConnectPtr> connection, const OpenRequest
       host_(request.host.empty() ? host_of_uri(request.uri) : request.host),
       in_process_(is_in_process_uri(request.uri)) {}
 
+namespace {
+
+// A transport, or the error that stood in its way.
+struct Opened {
+  VirRef<virConnectPtr> connection;
+  std::optional<Error> error;
+};
+
+Opened open_transport(const OpenRequest& request) {
+  std::string uri = checked_uri(request.uri);
+  // No auth callbacks: libvirt then fails instead of asking on standard input.
+  Opened opened{VirRef<virConnectPtr>(virConnectOpenAuth(uri.c_str(), nullptr, request.readonly ? VIR_CONNECT_RO : 0)),
+                std::nullopt};
+  if (!opened.connection) {
+    opened.error =
+        last_error("connect to " + request.uri, request.host.empty() ? host_of_uri(uri) : request.host, request.uri);
+  }
+  return opened;
+}
+
+}  // namespace
+
 ConnectionPtr VirConnection::open(const OpenRequest& request) {
   static std::once_flag silenced;
   std::call_once(silenced, silence_error_output);
-  std::string uri = checked_uri(request.uri);
-  bool in_process = is_in_process_uri(uri);
-  if (!in_process) ensure_event_thread();
-  unsigned flags = request.readonly ? VIR_CONNECT_RO : 0;
-  // No auth callbacks: libvirt then fails instead of asking on standard input.
-  VirRef<virConnectPtr> connection(virConnectOpenAuth(uri.c_str(), nullptr, flags));
-  if (!connection)
-    throw last_error("connect to " + request.uri, request.host.empty() ? host_of_uri(uri) : request.host, request.uri);
-  ConnectionPtr made(new VirConnection(std::move(connection), request));
-  if (in_process) return made;
+  checked_uri(request.uri);  // refuses before anything is begun
+  bool has_pulse = !is_in_process_uri(request.uri) && request.keepalive_interval_s > 0;
+  if (!is_in_process_uri(request.uri)) ensure_event_thread();
+  // Both at once: over a long line each opening takes a while.
+  std::future<Opened> second;
+  if (has_pulse) second = std::async(std::launch::async, open_transport, request);
+  Opened first = open_transport(request);
+  Opened pulse = has_pulse ? second.get() : Opened{};
+  if (first.error) throw *first.error;
+  if (pulse.error) throw *pulse.error;
+  ConnectionPtr made(new VirConnection(std::move(first.connection), request));
+  if (made->in_process_) return made;
 
-  // Both fail on drivers that have no transport of their own, where neither is needed.
-  virConnectSetKeepAlive(made->get(), request.keepalive_interval_s, static_cast<unsigned>(request.keepalive_count));
-  auto* loss = new SharedLoss(made->loss_);
-  if (virConnectRegisterCloseCallback(made->get(), on_lost, loss, free_loss) == 0) {
-    made->watches_close_ = true;
-  } else {
-    delete loss;
+  made->watches_close_ = made->watch(made->connection_);
+  // Fails on drivers that have no transport of their own, where no pulse is needed.
+  auto count = static_cast<unsigned>(request.keepalive_count);
+  if (has_pulse && virConnectSetKeepAlive(pulse.connection.get(), request.keepalive_interval_s, count) >= 0 &&
+      made->watch(pulse.connection)) {
+    made->pulse_ = std::move(pulse.connection);
   }
   virResetLastError();
   return made;
+}
+
+// Whether the loss of that transport is told from now on.
+bool VirConnection::watch(const VirRef<virConnectPtr>& transport) const {
+  auto* loss = new SharedLoss(loss_);
+  if (virConnectRegisterCloseCallback(transport.get(), on_lost, loss, free_loss) == 0) return true;
+  delete loss;
+  return false;
 }
 
 VirConnection::~VirConnection() {
@@ -109,17 +143,56 @@ VirRef<virConnectPtr> VirConnection::use(const std::string& attempt) const {
   return connection_;
 }
 
+Error VirConnection::lost_error(const std::string& attempt) const {
+  std::string why = loss_->reason() == VIR_CONNECT_CLOSE_REASON_KEEPALIVE ? "libvirt there does not answer any more"
+                                                                          : "the connection broke";
+  return Error("virt", "CONNECTION_LOST", "cannot " + attempt + ": " + why)
+      .on_host(host_)
+      .with_hint(hint_for("CONNECTION_LOST"));
+}
+
+void VirConnection::check_alive(const std::string& attempt) const {
+  if (!closed_ && loss_->reason() >= 0) throw lost_error(attempt);
+}
+
+void VirConnection::add_call(const std::shared_ptr<core::Operation>& call,
+                             const std::shared_ptr<EventLoop::Mailbox>& mailbox) {
+  auto is_over = [](const std::weak_ptr<core::Operation>& one) {
+    auto operation = one.lock();
+    return !operation || operation->ready();
+  };
+  calls_.erase(std::remove_if(calls_.begin(), calls_.end(), is_over), calls_.end());
+  calls_.push_back(call);
+  if (std::exchange(ends_calls_, true)) return;
+  loss_->when_lost([weak = weak_from_this(), mailbox] {
+    mailbox->post([weak] {
+      if (auto connection = weak.lock()) connection->end_calls();
+    });
+  });
+}
+
+void VirConnection::end_calls() {
+  std::vector<std::weak_ptr<core::Operation>> calls;
+  calls.swap(calls_);
+  for (const auto& call : calls) {
+    if (auto operation = call.lock()) operation->end_with(lost_error(operation->description()));
+  }
+}
+
 std::function<void()> VirConnection::begin_close() {
   closed_ = true;
   std::vector<std::function<void()>> releases;
   for (AnyHandle* handle : handles_) releases.push_back(handle->take_release());
   handles_.clear();
   auto connection = std::make_shared<VirRef<virConnectPtr>>(std::move(connection_));
-  return [releases = std::move(releases), connection, watches = watches_close_] {
+  auto pulse = std::make_shared<VirRef<virConnectPtr>>(std::move(pulse_));
+  return [releases = std::move(releases), connection, pulse, watches = watches_close_] {
     if (!*connection) return;
-    // The callback holds a reference of its own: without this the transport would stay.
+    // The callbacks hold references of their own: without this the transports would stay.
+    if (*pulse) virConnectUnregisterCloseCallback(pulse->get(), on_lost);
     if (watches) virConnectUnregisterCloseCallback(connection->get(), on_lost);
     for (const auto& release : releases) release();
+    pulse->reset();
     connection->reset();
   };
 }

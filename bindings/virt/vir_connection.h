@@ -3,6 +3,11 @@
 // Invariants: a Handle keeps its VirConnection alive; the VirConnection knows its Handles, so that close() gives all
 // references back and the transport (an ssh process, a socket) really ends. Handles and the list of them belong to the
 // main thread; a worker gets references of its own (use(), Handle::use()), which a close cannot take away from it.
+//
+// libvirt's keepalive watches a second transport, which no call uses: the pulse. On one with several calls under way it
+// would leave the second of them waiting for ever, with a dead pointer of the first one's stack in its event loop; the
+// next event on the socket is then a crash [libvirt src/rpc/virnetclient.c, virNetClientIOEventLoop, before 10.4.0:
+// CVE-2024-4418]. When the pulse stops, the connection is lost, and the calls under way end with CONNECTION_LOST.
 // Tested by tests/bindings/virt/vir_connection_test.cpp.
 #pragma once
 
@@ -14,8 +19,10 @@
 #include <unordered_set>
 #include <vector>
 
+#include "bindings/core/operation.h"
 #include "bindings/virt/vir_error.h"
 #include "bindings/virt/vir_ref.h"
+#include "host/base/event_loop.h"
 
 namespace drover::virt {
 
@@ -89,6 +96,10 @@ class VirConnection : public std::enable_shared_from_this<VirConnection> {
   // Why the other side went away (virConnectCloseReason), or -1.
   int lost_reason() const { return loss_->reason(); }
   void when_lost(std::function<void()> listener) const { loss_->when_lost(std::move(listener)); }
+  // Throws CONNECTION_LOST once it is lost: a call would wait for an answer that does not come.
+  void check_alive(const std::string& attempt) const;
+  // A call that is under way: it ends with CONNECTION_LOST when the connection is lost. Main thread.
+  void add_call(const std::shared_ptr<core::Operation>& call, const std::shared_ptr<EventLoop::Mailbox>& mailbox);
 
   // Marks it closed and gives a function that ends it; that may block, so it goes to a worker. Main thread.
   std::function<void()> begin_close();
@@ -103,8 +114,12 @@ class VirConnection : public std::enable_shared_from_this<VirConnection> {
 
  private:
   VirConnection(VirRef<virConnectPtr> connection, const OpenRequest& request);
+  bool watch(const VirRef<virConnectPtr>& transport) const;
+  Error lost_error(const std::string& attempt) const;
+  void end_calls();
 
   VirRef<virConnectPtr> connection_;
+  VirRef<virConnectPtr> pulse_;
   std::string uri_;
   std::string host_;
   bool in_process_;
@@ -112,6 +127,8 @@ class VirConnection : public std::enable_shared_from_this<VirConnection> {
   bool closed_ = false;
   std::shared_ptr<LossWatch> loss_ = std::make_shared<LossWatch>();
   std::unordered_set<AnyHandle*> handles_;
+  std::vector<std::weak_ptr<core::Operation>> calls_;
+  bool ends_calls_ = false;
 };
 
 using ConnectionPtr = std::shared_ptr<VirConnection>;

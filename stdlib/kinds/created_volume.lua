@@ -13,6 +13,7 @@ local async = require "async"
 local core = require "drover.core"
 local errors = require "errors"
 local lease = require "lease"
+local pool_entry = require "pool_entry"
 local script = require "script"
 local xml = require "xml"
 
@@ -26,9 +27,12 @@ local function same_storage(one, other, a)
   local here = script.read(one, identity, { a.path }).output
   if here == "" or here ~= script.read(other, identity, { a.source_path }).output then return false end
   local name = "/.drover-" .. a.run .. "-same"
-  script.run(other, make, { a.source_path:match("^(.*)/") .. name })
-  local ok, seen = core.pcall(script.read, one, is_there, { a.path:match("^(.*)/") .. name })
-  script.run(other, [[rm -f -- "$1"]], { a.source_path:match("^(.*)/") .. name })
+  local made, looked_for = a.source_path:match("^(.*)/") .. name, a.path:match("^(.*)/") .. name
+  script.run(other, make, { made })
+  local ok, seen = core.pcall(script.read, one, is_there, { looked_for })
+  script.run(other, [[rm -f -- "$1"]], { made })
+  pool_entry.drop({ other }, made)
+  pool_entry.drop({ one }, looked_for)
   if not ok then error(seen, 0) end
   return seen.output:find("yes") ~= nil
 end
@@ -69,17 +73,6 @@ local function look(one, path)
     allocated_bytes = tonumber(blocks) * tonumber(block_bytes) }
 end
 
--- libvirt may not have it in its pool's list: its daemon died while it made it, and looked at the pool before qemu-img
--- was done.
-local function find_volume(one, path)
-  local volume = one.virt:volume_of_path(path)
-  if volume then return volume end
-  local pool = one.virt:pool_of_path(path:match("^(.*)/"))
-  if not pool then return nil end
-  pool:refresh()
-  return one.virt:volume_of_path(path)
-end
-
 -- What an image without data takes: a qcow2 header and its first tables.
 local most_empty_bytes = 1048576
 
@@ -113,7 +106,8 @@ return lease.undo_kind {
         hint = "once the domain is settled: drover recover " .. a.run }
     end
     if same_storage(one, other, a) then return ("kept %s: it is the source's own storage"):format(a.path) end
-    local volume = find_volume(one, a.path)
+    -- A pool that is not active, or that was read before the file was there, does not know it.
+    local volume = one.virt:volume_of_path(a.path)
     if volume then volume:delete() else script.run(one, [[rm -f -- "$1"]], { a.path }) end
     return ("deleted %s on %s"):format(a.path, a.host)
   end,

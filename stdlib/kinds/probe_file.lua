@@ -1,6 +1,8 @@
 -- Lease "probe-file": an empty file with the run's name in a storage folder, to see whether another host sees it.
--- Arguments: host, path.
+-- Arguments: host, path, other_host (which may see it; nil in journals of older runs).
+-- Tested by tests/stdlib/pool_entry_test.lua and tests/faults.
 local lease = require "lease"
+local pool_entry = require "pool_entry"
 local script = require "script"
 
 return lease.kind {
@@ -14,11 +16,7 @@ return lease.kind {
   end,
   grant = function(a, env) script.run(env:host(a.host), [[set -C; : > "$1"]], { a.path }) end,
   revoke = function(a, env)
-    local one = env:host(a.host)
-    script.run(one, [[rm -f -- "$1"]], { a.path })
-    -- A daemon that started while the file was there has it in its pool's list, and would keep it there.
-    if not one.virt:volume_of_path(a.path) then return end
-    local pool = one.virt:pool_of_path(a.path:match("^(.*)/"))
-    if pool then pool:refresh() end
+    script.run(env:host(a.host), [[rm -f -- "$1"]], { a.path })
+    pool_entry.drop({ env:host(a.host), a.other_host and env:host(a.other_host) }, a.path)
   end,
 }

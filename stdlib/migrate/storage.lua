@@ -2,6 +2,7 @@
 -- Shared or not is found by experiment: a file made on one host, looked for on the other.
 -- Tested by tests/stdlib/migrate_storage_test.lua and the lab's tests.
 local async = require "async"
+local core = require "drover.core"
 local errors = require "errors"
 local lease = require "lease"
 local script = require "script"
@@ -110,7 +111,7 @@ local is_there = [[[ -e "$1" ] && echo yes || echo no]]
 -- The experiment: a file with the run's name, made on the source, looked for on the destination.
 local function experiment(move, folder)
   local path = folder .. "/.drover-" .. move.run_id
-  move.ctx:lease("probe-file", { host = move.source.name, path = path })
+  move.ctx:lease("probe-file", { host = move.source.name, path = path, other_host = move.destination.name })
   if move.ctx.planning then return storage.guess(move)[folder] == "shared" end
   local found = script.read(move.destination, is_there, { path }).output:find("yes") ~= nil
   local guess = storage.guess(move)[folder]
@@ -213,9 +214,17 @@ local function make_volume(move, disk)
   ctx:made(sequence, lease.find("created-volume").identity(destination, disk.path))
 end
 
+-- Its file has said what it can: the sooner it is gone, the fewer pools read it into their lists. What does not go now
+-- goes with the other leases at the end.
+local function end_experiment(move)
+  local ok, problem = core.pcall(move.ctx.release, move.ctx, "probe-file")
+  if not ok and core.is_cancellation(problem) then error(problem, 0) end
+end
+
 --- Decides for each disk, and makes those that are copied at the destination.
 function storage.prepare(move)
   storage.decide(move, function(folder) return experiment(move, folder) end)
+  end_experiment(move)
   for _, disk in ipairs(move.disks) do
     if disk.action == "copy" then make_volume(move, disk) end
   end

@@ -11,10 +11,17 @@ break_guest_is_shut_down() {
   ended_as any 0 1
 }
 
-# By its own agent, which libvirt asks while it moves the guest: it is off at once, wherever it is then.
+# By its own agent, which libvirt asks while it moves the guest: it is off at once, wherever it is then. libvirt 9.0 dies
+# of that once in a while; what the lab has no systemd for is done here.
 break_guest_powers_off_by_itself() {
-  held && "$lab" on "$from" virsh --quiet shutdown "$guest" --mode agent >"$work/out" 2>&1 || return
-  ended_as any 0 1
+  local keeper
+  keep_libvirtd_up "$from" &
+  keeper=$!
+  held && "$lab" on "$from" virsh --quiet shutdown "$guest" --mode agent >"$work/out" 2>&1 && ended_as any 0 1
+  kill $keeper 2>/dev/null
+}
+keep_libvirtd_up() { # HOST: starts it again as systemd does when it died
+  while sleep 0.5; do "$lab" on "$1" sh -c 'pgrep -x libvirtd >/dev/null || /usr/sbin/libvirtd --daemon'; done
 }
 
 # ---- an administrator with virsh ----

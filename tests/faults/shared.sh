@@ -21,6 +21,21 @@ break_unlocked_link_cut() {
 break_unlocked_control_link_drops_what_the_destination_sends() { locks_are_off && control_link out; }
 break_unlocked_control_link_drops_what_the_destination_gets() { locks_are_off && control_link in; }
 
+# The pools of both hosts are read while the file of the experiment is there, as a daemon does that restarts, or an
+# administrator: no list keeps it.
+break_unlocked_pools_are_read_while_the_experiment_is_out() {
+  local words
+  mapfile -t words < <(stock_move --undefine-source)
+  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after done: make the empty file' \
+    --do 'for host in a b; do ssh $host virsh --quiet pool-refresh shared; done' \
+    -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
+  run_process=$!
+  : >"$work/events"
+  run_ended 0
+  said 'stopped at after done: make the empty file'
+  recovered_as moved
+}
+
 # The worst moment: the destination is told that the move is complete, and its answer never arrives. libvirt's source then
 # takes the move for failed and lets its own copy go on [libvirt src/libvirt-domain.c, virDomainMigrateVersion3Full]; if
 # libvirt's destination had started the guest, both would run. The destination's daemon is stopped until the question

@@ -4,7 +4,8 @@ local errors = require "errors"
 
 local fakes = {}
 
--- A domain on a fake host. record: state, reason, job (type or nil), persistent; fails = { method = code } raises.
+-- A domain on a fake host. record: state, reason, job (type or nil), persistent; fails = { method = code } raises,
+-- hangs = { method = true } never answers.
 local function domain_of(one, uuid)
   local methods = {}
 
@@ -13,6 +14,7 @@ local function domain_of(one, uuid)
   local function checked(name)
     local now = record()
     if not now then errors.raise { domain = "virt", code = "NO_DOMAIN", message = "no domain " .. uuid } end
+    if now.hangs and now.hangs[name] then async.sleep "1m" end
     local code = now.fails and now.fails[name]
     if code then errors.raise { domain = "virt", code = code, message = name .. " failed", host = one.name } end
     return now

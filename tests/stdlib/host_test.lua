@@ -135,15 +135,28 @@ test.case("libvirt and the firewall open when first used, once, and close with t
   end)
 end)
 
-test.case("a libvirt that takes the connection and says nothing is an error after a while", function()
-  local before = host.longest_connect
-  host.longest_connect = "50ms"
-  with({ virt = { connect = function() async.sleep "20s" end } }, nil, function()
-    local h <close> = host.connect()
+test.case("a libvirt that never answers is an error in bounded time, and holds up no close", function()
+  local before = host.patience
+  host.patience = { opening = "30ms", farewell = "30ms" }
+  local answers = false
+  local function hang() async.sleep "10s" end
+  local virt = { connect = function()
+    if not answers then hang() end
+    return { close = hang }
+  end }
+  with({ virt = virt }, nil, function()
+    local h = host.connect()
     local problem = test.raises("NO_CONNECTION", function() return h.virt end)
-    test.equal(problem.message, "libvirt on localhost did not answer within 50ms")
+    test.matches(problem.message, "takes connections and has not answered for 30ms")
+    answers = true
+    local first = h.virt
+    h:reopen_virt()
+    test.is_true(h.virt ~= first)
+    local began_ms = async.monotonic_ms()
+    h:close()
+    test.is_true(async.monotonic_ms() - began_ms < 5000)
   end)
-  host.longest_connect = before
+  host.patience = before
 end)
 
 test.case("a libvirt that does not open is an error each time, and not a hang", function()

@@ -1,6 +1,8 @@
 -- Shows what libvirt is asked for by each parameter of a move, and what is done about one that does not end.
 local test = require "test"
+local core = require "drover.core"
 local job = require "migrate.job"
+local reconcile = require "reconcile"
 local fakes = test.load(..., "fakes")
 local xml = require "xml"
 
@@ -146,11 +148,79 @@ end)
 test.case("a job that cannot be looked at is told once, and the time limit acts all the same", function()
   local move = a_move { timeout = 300 }
   local problem = running(move, { statistics = function()
-    errors.raise { domain = "virt", code = "DOMAIN_BUSY", message = "cannot acquire state change lock" }
+    errors.raise { domain = "virt", code = "INTERNAL_ERROR", message = "the monitor says no" }
   end })
   test.equal({ move.acts, problem.message, #move.ctx.warnings, move.ctx.warnings[1].message },
     { { "abort" }, "the move was given up, it took longer than --timeout allows", 1,
-      "the move cannot be looked at: cannot acquire state change lock" })
+      "the move cannot be looked at: the monitor says no" })
+end)
+
+-- Runs body with so little patience.
+local function with_patience(answer_ms, abort_ms, body)
+  local before = job.patience
+  job.patience = { answer_ms = answer_ms, abort_ms = abort_ms }
+  local ok, problem = core.pcall(body)
+  job.patience = before
+  if not ok then error(problem, 0) end
+end
+
+local function hang() async.sleep "1m" end
+
+-- The move's own call ends when it is cancelled, as libvirt's does after its own limit.
+local function endless(move, domain)
+  for name, value in pairs(domain) do move.domain[name] = value end
+  move.domain.migrate_to_uri = hang
+  move.state = { state = "running" }
+  local began_ms = async.monotonic_ms()
+  local problem = job.run(move)
+  test.is_true(async.monotonic_ms() - began_ms < 20000, "it took as long as the host")
+  return problem
+end
+
+test.case("a source that says nothing of its move is told, and left once the move is late", function()
+  with_patience(300, 300, function()
+    local move = a_move { timeout = 1500 }
+    local looks = 0
+    local problem = endless(move, { abort_job = hang, job = function()
+      looks = looks + 1
+      hang()
+    end })
+    test.equal({ problem.code, problem.host, looks }, { "NOT_SETTLED", "a", 1 })
+    test.matches(problem.message, "the move was left, it took longer than %-%-timeout allows, and a has not said")
+    test.matches(move.ctx.warnings[1].message, "a has not said for .* how the move goes")
+    test.matches(move.ctx.warnings[1].hint, "given up after %-%-timeout %(1.5 s%)")
+  end)
+end)
+
+test.case("an abort that the source never answers does not hold the move for ever", function()
+  with_patience(300, 300, function()
+    local move = a_move { timeout = 10 }
+    local problem = endless(move, { abort_job = hang, job = function() return { type = "unbounded" } end })
+    test.equal(problem.code, "NOT_SETTLED")
+  end)
+end)
+
+test.case("a look that libvirt gives up behind another one does not end the watching", function()
+  local move = a_move { timeout = 10 }
+  running(move, { statistics = function() errors.raise { code = "DOMAIN_BUSY", message = "no lock" } end })
+  test.equal(move.acts, { "abort" })
+end)
+
+test.case("an aborted move that nothing frees is left", function()
+  with_patience(300, 20, function()
+    local move = a_move { timeout = 10 }
+    local released, settled, aborted = {}, 0, false
+    function move.ctx.release(_, kind) released[#released + 1] = kind end
+    local before, script = reconcile.settle, require "script"
+    local run = script.run
+    reconcile.settle = function() settled = settled + 1 end
+    script.run = function() settled = settled + 1 end
+    local problem = endless(move, { abort_job = function() aborted = true end,
+      job = function() return { type = aborted and "cancelled" or "unbounded" } end })
+    reconcile.settle, script.run = before, run
+    test.equal({ problem.code, released, settled }, { "NOT_SETTLED", { "tunnel" }, 2 })
+    test.matches(problem.message, "its abort does not end")
+  end)
 end)
 
 test.case("the timeout may pause the domain or switch to post-copy instead", function()

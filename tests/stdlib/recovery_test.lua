@@ -47,6 +47,7 @@ lease.kind {
   probe = function(a) return exists(work .. "/" .. a.name) and "ours" or "absent" end,
   grant = function(a) make(a.name) end,
   revoke = function(a)
+    if os.getenv "TOY_BLOCKED" then error "blocked" end
     log("revoke " .. a.name)
     async.sleep(20)  -- so that two recoverers would meet here
     assert(os.remove(work .. "/" .. a.name))
@@ -274,6 +275,27 @@ test.case("a failed run is undone; --keep-on-failure leaves it for drover undo",
   local undone = toy_run.drover { "undo", run.id:sub(1, #run.id - 2) }
   test.equal({ undone.exit_code, toy_run.left(), toy_run.newest().state }, { 0, "", "undone" }, undone.errors)
   test.equal(toy_run.drover({ "undo", run.id }).exit_code, 2)
+end)
+
+test.case("a recovery keeps the error that ended the run, and not what it met itself", function()
+  local toy_run <close> = start()
+  local blocked = { TOY_BLOCKED = "1" }
+  local function error_of() return toy_run.newest().error or {} end
+  test.equal(toy_run.drover({ "run", toy_run.file, "--fail", "yes" }, blocked).exit_code, 3)
+  test.matches(error_of().message, "it was to fail")
+  test.matches(error_of().hint, "drover recover")
+  test.equal(toy_run.drover({ "recover" }, blocked).exit_code, 3)
+  test.matches(error_of().message, "it was to fail")
+  test.equal({ toy_run.drover({ "recover" }).exit_code, toy_run.left() }, { 0, "" })
+  test.equal({ toy_run.newest().state, error_of().message:match "it was to fail", error_of().hint },
+    { "recovered", "it was to fail", nil })
+
+  local killed <close> = start()
+  killed.drover({ "run", killed.file }, { TOY_KILL_AT = "10" })
+  test.equal(killed.drover({ "recover" }, blocked).exit_code, 3)
+  test.matches(killed.newest().error.message, "blocked")
+  test.equal(killed.drover({ "recover" }).exit_code, 0)
+  test.is_nil(killed.newest().error)
 end)
 
 test.case("a journal that is damaged is not acted on", function()

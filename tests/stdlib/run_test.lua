@@ -110,6 +110,15 @@ test.case("Ctrl-C ends a run as interrupted, undone", function()
   test.equal({ problem.code, one.state, there }, { "CANCELLED", "interrupted", {} })
 end)
 
+test.case("what is to be done at last is said once, with the run", function()
+  local _, problem, _, one = execute { run = function(ctx)
+    ctx:lease("run-toy", { name = "stuck", stuck = true })
+    errors.raise { code = "NEEDS_OPERATOR", message = "m", hint = "look at it; then: drover recover" }
+  end }
+  test.equal(problem.hint, "look at it; then: drover recover " .. one.id)
+  there = {}
+end)
+
 test.case("a lease that stays needs an operator; the first error comes first", function()
   local _, problem, screen, one = execute { run = function(ctx)
     ctx:lease("run-toy", { name = "free" })

@@ -1,6 +1,7 @@
 // Shows that no cancellation is lost, whatever it meets, and that a shield holds interrupts back.
 #include "host/run/scheduler.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <thread>
@@ -23,19 +24,35 @@ Push nothing() {
   return [](lua_State*) { return 0; };
 }
 
-// A short piece of work that does not look at its token, as a write to the journal is.
+// What the stubborn work and the interrupt tell each other, so that no test leans on the clock of a busy machine.
+std::atomic<bool> stubborn_began{false};
+std::atomic<bool> interrupted{false};
+
+// A piece of work that does not look at its token, as a write to the journal is: it goes on until after an interrupt.
 int stubborn_work(lua_State* L) {
+  stubborn_began = false;
+  interrupted = false;
   return core::start_work(
       L, "stubborn",
       [](CancelToken&) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(60));
+        constexpr auto step = std::chrono::milliseconds(5);
+        stubborn_began = true;
+        for (int steps = 0; !interrupted && steps < 2000; ++steps) std::this_thread::sleep_for(step);
+        std::this_thread::sleep_for(4 * step);  // for the interrupt to be handled
         return nothing();
       },
       OnCancel::wait);
 }
 
+// A cancel that comes before the work began does end it: then there is nothing stubborn.
+int has_stubborn_begun(lua_State* L) {
+  lua_pushboolean(L, stubborn_began ? 1 : 0);
+  return 1;
+}
+
 int interrupt(lua_State*) {
   interrupts().raise_from_handler(SIGINT);
+  interrupted = true;
   return 0;
 }
 
@@ -46,6 +63,8 @@ struct Fixture {
     lua_State* L = state.get();
     lua_pushcfunction(L, stubborn_work);
     lua_setglobal(L, "start_stubborn");
+    lua_pushcfunction(L, has_stubborn_begun);
+    lua_setglobal(L, "has_stubborn_begun");
     lua_pushcfunction(L, interrupt);
     lua_setglobal(L, "interrupt");
   }
@@ -55,7 +74,8 @@ struct Fixture {
   std::string run(const std::string& code) {
     lua_State* L = state.get();
     std::string preface =
-        "local core = require 'drover.core' local function stubborn() core.await(start_stubborn()) end ";
+        "local core = require 'drover.core' local function stubborn() core.await(start_stubborn()) end "
+        "local function interrupt_the_stubborn() async.poll('10s', 1, has_stubborn_begun) interrupt() end ";
     load_text(L, preface + code, "=test");
     // As Session does it: Lua's own throw must end in a pcall.
     lua_pushcfunction(L, [](lua_State* inner) {
@@ -119,7 +139,7 @@ TEST_CASE("an interrupt while the main task waits cancels it") {
 TEST_CASE("an interrupt while work that cannot be cancelled runs is told at the next wait") {
   Fixture lua;
   CHECK(lua.run(R"(
-    async.spawn(function() async.sleep(5) interrupt() end)
+    async.spawn(interrupt_the_stubborn)
     stubborn()
     reached = true
     async.sleep '20s'
@@ -186,7 +206,7 @@ TEST_CASE("what follows a shield does not begin after an interrupt") {
 TEST_CASE("a cancellation that was not told yet waits for the end of a shield") {
   Fixture lua;
   CHECK(lua.run(R"(
-    async.spawn(function() async.sleep(5) interrupt() end)
+    async.spawn(interrupt_the_stubborn)
     stubborn()
     async.shield(function() async.sleep(5) shielded = true end)
     async.sleep '20s')") == "error CANCELLED");

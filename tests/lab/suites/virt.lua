@@ -231,3 +231,27 @@ test.case("a host that stops answering is a lost connection, and its events end"
   test.equal(b:is_alive(), false)
   b:close()
 end)
+
+test.case("calls that libvirtd never answers end together, and nothing breaks when their sockets hang up", function()
+  local h <close> = host.connect "b"
+  local forward <close> = require("ssh").forward_unix(h.machine, { remote_path = "/run/libvirt/libvirt-sock" })
+  for _ = 1, 3 do
+    local b = virt.connect("qemu+unix:///system?socket=" .. forward:local_address(),
+      { host = "b", keepalive_interval_s = 1, keepalive_count = 2 })
+    h:exec { "pkill", "-STOP", "-x", "libvirtd" }
+    local _ <close> = setmetatable({}, { __close = function() h:exec { "pkill", "-CONT", "-x", "libvirtd" } end })
+    local calls = {}
+    for number = 1, 4 do calls[number] = async.spawn(function() return b:hostname() end) end
+    for number, call in ipairs(calls) do
+      local problem = test.raises("CONNECTION_LOST", async.timeout, "20s", function() return async.await(call) end)
+      test.equal(problem.host, "b", "call " .. number)
+    end
+    -- The next one is not begun at all.
+    test.raises("CONNECTION_LOST", async.timeout, "1s", function() return b:hostname() end)
+    b:close()
+  end
+  forward:close()  -- the sockets of the calls that libvirt still waits for hang up
+  async.sleep "500ms"
+  local again <close> = virt.connect("qemu+ssh://root@b/system")
+  test.matches(again:hostname(), "^b")
+end)

@@ -72,23 +72,22 @@ test.case("private-key: readable by root alone, with the known hosts beside it, 
   directory.revoke(a, env)
 end)
 
-test.case("probe-file: made anew only, and gone; its pool looks again when it has it in its list", function()
+test.case("probe-file: made anew only, and gone; a pool that has it in its list forgets it", function()
   local kind, a = lease.find "probe-file", { host = "here", path = "/run/probe-" .. run }
-  local refreshed = 0
+  local asked, deleted = nil, 0
   local other = { query = function(_, request) return here:query(request) end,
     exec = function(_, request) return here:exec(request) end,
-    virt = { volume_of_path = function() return {} end,
-      pool_of_path = function(_, path)
-        test.equal(path, "/run")
-        return { refresh = function() refreshed = refreshed + 1 end }
-      end } }
+    virt = { volume_of_path = function(_, path)
+      asked = path
+      return { delete = function() deleted = deleted + 1 end }
+    end } }
   local there = { host = function() return other end }
   test.equal(kind.probe(a, there), "absent")
   kind.grant(a, there)
   test.equal(kind.probe(a, there), "ours")
   test.raises("COMMAND_FAILED", kind.grant, a, there)
   kind.revoke(a, there)
-  test.equal({ kind.probe(a, there), refreshed }, { "absent", 1 })
+  test.equal({ kind.probe(a, there), asked, deleted }, { "absent", a.path, 1 })
 end)
 
 test.case("tunnel: what ssh says is the error, and ending what never came up is harmless", function()
