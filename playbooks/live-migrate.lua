@@ -32,8 +32,8 @@ definition too, unless you say --undefine-source.]],
       doc = "How the bytes travel. ssh: encrypted, port 22 only. direct: plain TCP to one port, opened for the "
         .. "source. tls: the same, encrypted with the hosts' certificates. tunnel: inside libvirt's connection." },
     { "mode", "choice", choices = { "p2p", "managed" }, default = "p2p",
-      doc = "p2p: the source's daemon leads, and goes on if drover dies; recover then starts the guest there. "
-        .. "managed: drover leads." },
+      doc = "p2p: the source's daemon leads, and goes on if drover dies; the guest then waits paused at the "
+        .. "destination until drover recover starts it. managed: drover leads." },
     { "storage", "choice", choices = { "auto", "shared", "copy" }, default = "auto",
       doc = "Whether both hosts see the same disks; auto finds out by experiment." },
     { "copy-disks", "list", of = "name", default = {}, doc = "Copy just these disks, such as vda,vdb." },

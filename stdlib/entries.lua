@@ -97,6 +97,7 @@ end
 function entries.commit(store, env)
   entries.boundary "before commit"
   store:commit_run(env.run_id)
+  env.committed = true
   entries.boundary "after commit"
   commit_in_memory(env.written or {})
 end

@@ -60,13 +60,16 @@ local function path_of(source)
   return inside and core.stdlib .. "/" .. inside or source:match("^@(.+)$")
 end
 
+-- A method that has no use for its object is called as the others are.
+local function as_called(head) return (head:gsub("%.([%w_]+)%(_,%s*", ":%1(")) end
+
 local function lua_function(f)
   local info = debug.getinfo(f, "S")
   local path = info.what ~= "C" and path_of(info.source)
   if not path then return { "a function that is not documented" } end
   local lines = read_lines(path)
   local head = (lines[info.linedefined] or ""):gsub("^%s*local%s+", ""):gsub("^function%s+", ""):match("^[^)]*%)")
-  local text = { head or info.short_src, "" }
+  local text = { head and as_called(head) or info.short_src, "" }
   local above = layout.flow(table.concat(comment_above(lines, info.linedefined), "\n"), math.huge)
   table.move(above, 1, #above, #text + 1, text)
   if #text == 2 then text[3] = "There is no comment above it." end
@@ -86,7 +89,11 @@ local function lua_module(name, path)
   table.move(flowed, 1, #flowed, #lines + 1, lines)
   for number, line in ipairs(source) do
     local head = line:match("^function (" .. name:gsub("%W", "%%%0") .. "[.:][%w_]+%b())")
-    if head then lines[#lines + 1] = ("  %s  %s"):format(head, comment_above(source, number)[1] or "") end
+    -- The sentence may go on in the next line of the comment.
+    local text = head and table.concat(comment_above(source, number), " ")
+    if head then
+      lines[#lines + 1] = ("  %s  %s"):format(as_called(head), first_sentence(text))
+    end
   end
   return lines
 end
@@ -197,6 +204,17 @@ local function topic(name)
   if type(known) == "function" then return lua_function(known) end
 end
 
+-- What playbooks call ctx is stdlib's context: it is asked for, and shown, as they write it.
+local function topic_of_playbooks(name)
+  local rest = name:match("^ctx%f[:.%z](.*)$")
+  if not rest then return topic(name) end
+  local lines = topic("context" .. rest:gsub(":", "."))
+  for index, line in ipairs(lines or {}) do
+    lines[index] = line:gsub("^(%s*)context%f[:.%z]", "%1ctx")
+  end
+  return lines
+end
+
 -- What is broken off a line begins further to the right than the line: below the text beside a short name.
 local function broken(lines, width)
   local found = {}
@@ -227,7 +245,7 @@ function help.text(what, width)
     local one = core.documentation(what)
     lines = one and bound_function(one) or lua_function(what)
   elseif type(what) == "string" then
-    lines = topic(what)
+    lines = topic_of_playbooks(what)
   else
     local class = getmetatable(what)
     lines = type(class) == "string" and topic(class) or nil

@@ -1,6 +1,7 @@
 --- What the journal holds of a run, in words for a person: how it ended, what it was about, what became of its entries.
 -- Tested by tests/stdlib/history_test.lua.
 local core = require "drover.core"
+local errors = require "errors"
 
 local history = {}
 
@@ -20,17 +21,47 @@ function history.outcome(run)
   return known[1], known[2]
 end
 
---- What a person does about a run that is not settled; nil when there is nothing to do.
-function history.next_step(run)
-  if run.kept then return "what it made was left as it is; take it back with: drover undo " .. run.id end
-  if run.state == "needs_operator" then return "once that is settled: drover recover " .. run.id end
-  if run.state == "running" and not run.alive then return "finish it with: drover recover " .. run.id end
-end
-
 --- JSON that a torn write may have spoilt: what is left of a history is shown all the same.
 function history.decoded(text)
   local ok, value = core.pcall(json.decode, text)
   return ok and type(value) == "table" and value or {}
+end
+
+-- Whether the run died with a move under way, whose guest drover itself was to start (stdlib/migrate/job.lua, is_held).
+local function has_held_move(entries)
+  for _, entry in ipairs(entries or {}) do
+    if entry.kind == "settle-domain" and entry.state ~= "ended" then
+      return history.decoded(entry.arguments).held == true
+    end
+  end
+  return false
+end
+
+--- What a person does about a run that is not settled; nil when there is nothing to do. entries are the run's, where
+-- they are known.
+function history.next_step(run, entries)
+  if run.kept then return "what it made was left as it is; take it back with: drover undo " .. run.id end
+  if run.state == "needs_operator" then return "once that is settled: drover recover " .. run.id end
+  if run.state == "running" and not run.alive then
+    return "finish it with: drover recover " .. run.id
+      .. (has_held_move(entries) and "; until then the guest may wait, paused, at the destination" or "")
+  end
+end
+
+--- The error that a run ended with, as the journal kept it, in lines for a person: a list of { text, hint = }. First
+-- comes the error itself; then what stood in the way, one by one.
+function history.problem(problem)
+  local function line(one)
+    if type(one) ~= "table" then return nil end
+    local text = type(one.message) == "string" and one.message or "?"
+    local host_name = type(one.host) == "string" and one.host or nil
+    return { tostring(errors.new { message = text, host = host_name }),
+      hint = type(one.hint) == "string" and one.hint or nil }
+  end
+  local lines = { line(problem) }
+  local faults = type(problem.faults) == "table" and problem.faults or {}
+  for _, one in ipairs(faults) do lines[#lines + 1] = line(one) end
+  return lines
 end
 
 local function word(value)

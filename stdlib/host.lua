@@ -45,10 +45,11 @@ end
 local function is_local_name(name) return name == nil or name == "" or name == "localhost" end
 
 -- What ssh.connect gets: what the caller said, then what the target says, then the inventory.
-local function ssh_arguments(target, entry, options)
+local function ssh_arguments(name, target, entry, options)
   local given = {}
-  for name, value in pairs(options or {}) do given[name] = value end
+  for field, value in pairs(options or {}) do given[field] = value end
   if not entry then return given end
+  given.name = given.name or name  -- a person knows the host by its name in the inventory, not by its address
   given.user = given.user or target.user or entry.user
   given.port = given.port or target.port or entry.port
   given.host_key = given.host_key or entry.host_key
@@ -65,13 +66,8 @@ function host.connect(name, options)
   if is_local_name(name) then return host.wrap(native.local_machine(), { name = "localhost" }) end
   local target = host.parse_target(name)
   local entry = inventory.find(target.name)
-  local arguments = ssh_arguments(target, entry, options)
-  local ok, machine = core.pcall(require("ssh").connect, entry and (entry.address or target.name) or name, arguments)
-  if not ok then
-    -- A person knows the host by its name in the inventory; the message has its address.
-    if entry and type(machine) == "table" and rawget(machine, "host") then machine.host = name end
-    error(machine, 0)
-  end
+  local arguments = ssh_arguments(name, target, entry, options)
+  local machine = require("ssh").connect(entry and (entry.address or target.name) or name, arguments)
   return host.wrap(machine, { name = name, target = target, entry = entry, options = arguments })
 end
 

@@ -68,4 +68,20 @@ function layout.columns(rows)
   return lines
 end
 
+--- Rows of { head, text } as lines: the texts begin in one column, and what does not fit `width` goes on below. Each
+-- line begins with `indent`.
+function layout.pairs(rows, width, indent)
+  local widest = 0
+  for _, row in ipairs(rows) do widest = math.max(widest, columns(row[1])) end
+  local rest = indent .. (" "):rep(widest + 2)
+  local lines = {}
+  for _, row in ipairs(rows) do
+    local first = indent .. row[1] .. (" "):rep(widest - columns(row[1]) + 2)
+    -- A column of its own needs some room.
+    local wrapped = layout.wrap(row[2], math.max(width, #rest + 24), first, rest)
+    table.move(wrapped, 1, #wrapped, #lines + 1, lines)
+  end
+  return lines
+end
+
 return layout

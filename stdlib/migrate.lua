@@ -15,9 +15,21 @@ local migrate = {}
 --- The playbook's parameters that every move has, so that a site playbook can take them over.
 migrate.channels = { "ssh", "direct", "tls", "tunnel" }
 
+-- Locks, keys, sockets and firewall openings are root's. A user of the group libvirt may ask everything and make none.
+local function refuse_other_users(one)
+  local facts = one:facts()
+  if not facts.user_id or facts.user_id == 0 then return end
+  errors.raise { code = "NOT_ROOT", host = one.name, where = false,
+    message = ("drover works there as the user '%s', and a move needs root"):format(tostring(facts.user)),
+    hint = one:is_local() and "run drover as root"
+      or ("name the host as root@%s, or give it user = \"root\" in hosts.lua; sudo is not used"):format(
+        one.name:match("([^@]*)$")) }
+end
+
 local function read_capabilities(one, is_source)
   local ok, result = core.pcall(function() return one.virt:capabilities() end)
   if ok then return xml.parse(result) end
+  if not core.is_cancellation(result) then refuse_other_users(one) end
   if is_source and one:is_local() and errors.is(result, "NO_CONNECTION") then
     result.hint = "name the host that runs the domain with --from, or start libvirt here (see drover doctor)"
   end
@@ -30,7 +42,7 @@ local function connect_both(ctx, p)
   local both = async.parallel({ p.from, p.to }, function(name)
     local one = ctx:host(name)
     local reads = async.parallel({
-      function() return one:facts() end,
+      function() return refuse_other_users(one) end,
       function() return read_capabilities(one, name == p.from) end,
     }, function(read) return read() end)
     return { host = one, capabilities = reads[2] }

@@ -134,7 +134,7 @@ function params.check_declarations(declarations, where)
   for index, declaration in ipairs(declarations) do
     local name, kind = declaration[1], declaration[2]
     local function wrong(text)
-      errors.raise { code = "BAD_PLAYBOOK", where = false,
+      errors.raise { code = "BAD_PLAYBOOK", where = false, exit_code = 2,
         message = ("%s: parameter %s: %s"):format(where, name or index, text) }
     end
     if type(name) ~= "string" or not name:match("^%l[%l%d-]*$") then wrong("its name must be like 'max-memory'") end
@@ -212,9 +212,11 @@ function params.parse(declarations, words, playbook_name)
     local name, value = word:match("^%-%-([^=]+)=(.*)$")
     name = name or word:match("^%-%-(.+)$")
     if not name then
+      local switch = index > 1 and find(declarations, words[index - 1]:match("^%-%-(.+)$") or "")
       errors.raise { domain = "usage", code = "UNEXPECTED_ARGUMENT", where = false,
         message = ("'%s' stands alone; parameters are written --name value"):format(word),
-        hint = ("'drover show %s' lists them"):format(playbook_name) }
+        hint = switch and switch[2] == "boolean" and ("a switch is written --%s, --%s=no or --no-%s"):format(switch[1],
+          switch[1], switch[1]) or ("'drover show %s' lists them"):format(playbook_name) }
     end
     local declaration = find(declarations, name)
     local negated = not declaration and name:match("^no%-(.+)$")

@@ -2,6 +2,7 @@
 -- Tested by tests/stdlib/plan_test.lua and the transcripts.
 local core = require "drover.core"
 local display = require "display"
+local errors = require "errors"
 local layout = require "layout"
 
 local plan = {}
@@ -18,17 +19,28 @@ end
 --- Adds a connection: { from =, to =, port =, encrypted = boolean, purpose = }.
 function plan:connection(connection) self.connections[#self.connections + 1] = connection end
 
+-- Which object is changed, and on which host: "virt.Domain web1 on kvm2" is "web1: " on kvm2.
+local function whose(object)
+  local machine = object:match("^host%.Machine (%S+)$")
+  if machine then return "", machine end
+  local what, where = object:match("^%S+ (.*) on (%S+)$")
+  if what then return what .. ": ", where end
+  return "", object ~= "" and object or nil
+end
+
 -- What a changing binding becomes while planning. Outside a step it refuses: such a change would have no undo.
 function plan:recorder()
   return function(name, is_method, ...)
     if not self.step then
-      error(("%s changes a host, and stands outside of a step, a lease or an undo"):format(name), 3)
+      errors.raise { code = "OUTSIDE_STEP",
+        message = name .. " changes a host, and stands outside of a step, a lease or an undo",
+        hint = 'put it into a step: ctx:step("what it does", function() ... end)' }
     end
     local arguments = table.pack(...)
     local words = {}
     for index = is_method and 2 or 1, arguments.n do words[#words + 1] = display.value(arguments[index]) end
-    local object = is_method and tostring(arguments[1]) or nil
-    self:add { host = object, text = name .. "(" .. table.concat(words, ", ") .. ")" }
+    local what, where = whose(is_method and tostring(arguments[1]) or "")
+    self:add { host = where, text = what .. name .. "(" .. table.concat(words, ", ") .. ")" }
   end
 end
 
@@ -60,7 +72,10 @@ function plan:text(width)
     lines[#lines + 1] = "  on " .. host_name
     for _, item in ipairs(by_host[host_name]) do
       local tail = item.change.temporary and "  (taken away again)" or ""
-      lines[#lines + 1] = ("  %3d. %s%s"):format(item.number, item.change.text, tail)
+      local number, text = ("  %3d. "):format(item.number), item.change.text .. tail
+      local is_short = #number + #text <= (width or math.huge)
+      local heading = is_short and { number .. text } or layout.wrap(text, width, number, "       ")
+      table.move(heading, 1, #heading, #lines + 1, lines)
       for _, detail in ipairs(item.change.lines or {}) do
         local indent = "         "
         local wrapped = layout.wrap(detail, width or math.huge, indent, indent .. "   ")

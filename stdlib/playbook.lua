@@ -1,4 +1,18 @@
 --- Playbooks: what one is, where they are found, how one is loaded. Loading never touches a host.
+--
+--   return playbook {
+--     name = "where-is", summary = "One line.",
+--     description = "More, if needed.", examples = { "drover run ..." },
+--     params = { { "domain", "name", doc = "Domain to look for." } },
+--     check = function(ctx, p) end,  -- reads only; may be left out
+--     run = function(ctx, p) end,    -- what ctx can do: drover help ctx
+--   }
+--
+-- A parameter is { NAME, TYPE, doc = }. It may have default =, required = false, choices = { } (of a choice), of = TYPE
+-- (of a list), least = and most = (of an integer), complete = "domains". What is named copy-disks is read as
+-- p.copy_disks.
+-- Types: text, name, host, uri, path, port, ports (first and last), size (in bytes), duration (in milliseconds),
+-- percent, integer, boolean, choice, list, map.
 -- Tested by tests/stdlib/playbook_test.lua.
 local core = require "drover.core"
 local errors = require "errors"
@@ -13,7 +27,8 @@ local fields = { name = "string", summary = "string", description = "string", pa
 local required = { "name", "summary", "params", "run" }
 
 local function wrong(where, message, hint)
-  errors.raise { code = "BAD_PLAYBOOK", message = where .. ": " .. message, hint = hint, where = false }
+  errors.raise { code = "BAD_PLAYBOOK", message = where .. ": " .. message, hint = hint, where = false,
+    exit_code = 2 }  -- nothing was tried
 end
 
 -- The file that loads now, for messages: a chunk that ends in `return playbook { ... }` leaves no frame of its own.
@@ -57,7 +72,11 @@ end
 --- Loads a file and gives its playbook with file = and text = added. As root, raises UNTRUSTED_FILE when others may
 -- write the file or a folder above it.
 function playbook.load_file(path)
-  local text = host.read_trusted_file(path)
+  local ok, text = core.pcall(host.read_trusted_file, path)
+  if not ok then
+    text.exit_code, text.where = 2, nil  -- nothing was tried
+    error(text, 0)
+  end
   if not text then
     errors.raise { domain = "usage", code = "NO_PLAYBOOK", message = "there is no file " .. path, where = false }
   end
@@ -74,7 +93,10 @@ function playbook.load_text(text, path)
   local ok, loaded = core.xpcall(chunk, core.complete_error, path)
   loading = outer
   core.set_loading(before)
-  if not ok then error(loaded, 0) end
+  if not ok then
+    if not core.is_cancellation(loaded) then loaded.exit_code = 2 end
+    error(loaded, 0)
+  end
   if type(loaded) ~= "table" or getmetatable(loaded) == nil or getmetatable(loaded).__index ~= marker then
     wrong(path, "it does not return a playbook", "the file must end in: return playbook { name = ..., ... }")
   end

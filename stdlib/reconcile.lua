@@ -201,7 +201,10 @@ local rows = {
   { function(s, d) return is_off(s) and d.status == "paused" end, function(s, d, before, held)
     if held and d.reason == "user" and before == "running" then return held_alone(s) end
     -- libvirt says "user" of a domain that was to stay paused once its move was complete.
-    if d.reason == "user" then return { action = "moved", text = "it is on the destination, paused" } end
+    if d.reason == "user" then
+      return { action = "moved", text = "it is on the destination, paused",
+        hint = "if it was to run: drover recover where the move was started, or else virsh resume on the destination" }
+    end
     return operator("only the destination has it, paused (" .. tostring(d.reason) .. ")",
       "if you know that it is whole: virsh resume there")
   end },

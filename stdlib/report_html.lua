@@ -144,18 +144,19 @@ local function definition_list(rows)
   return table.concat(out)
 end
 
-local function facts(run, problem, summary)
+local function facts(run, entries, problem, summary)
   local rows = {
     { "playbook", escape(run.playbook) .. ' <span class="soft">' .. escape(run.playbook_file) .. "</span>" },
     { "began", clock(run.started_ms) },
   }
   if run.ended_ms > 0 then rows[#rows + 1] = { "took", units.format_duration(run.ended_ms - run.started_ms) } end
   if problem then
-    local place = problem.host and problem.host .. ": " or ""
-    rows[#rows + 1] = { "error", '<span class="bad">' .. escape(place .. (problem.message or "?")) .. "</span>"
-      .. (problem.hint and "<br/>" .. escape(problem.hint) or "") }
+    for index, line in ipairs(history.problem(problem)) do
+      rows[#rows + 1] = { index == 1 and "error" or "", '<span class="bad">' .. escape(line[1]) .. "</span>"
+        .. (line.hint and "<br/>" .. escape(line.hint) or "") }
+    end
   end
-  local next_step = history.next_step(run)
+  local next_step = history.next_step(run, entries)
   if next_step then rows[#rows + 1] = { "what now", escape(next_step) } end
   for _, row in ipairs(summary) do
     if type(row) == "table" then rows[#rows + 1] = { row[1], escape(row[2]) } end
@@ -180,7 +181,7 @@ function report_html.page(run, entries, events, parameters, problem)
   local steps, progress, warnings = of_type(events, "step"), of_type(events, "progress"), of_type(events, "warning")
   local summary = of_type(events, "summary")[1]
   while progress[1] and (progress[1].data.total_bytes or 0) == 0 do table.remove(progress, 1) end
-  local parts = { section("Run", facts(run, problem, summary and summary.data or {})) }
+  local parts = { section("Run", facts(run, entries, problem, summary and summary.data or {})) }
   if #steps > 0 then parts[#parts + 1] = section("Steps", timeline(run, steps)) end
   if #progress > 1 then parts[#parts + 1] = section("The move", curve(progress)) end
   if #warnings > 0 then

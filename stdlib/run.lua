@@ -14,14 +14,27 @@ local run = {}
 --- A run's id: sortable by time, short enough to type, safe in a file name.
 function run.new_id() return os.date("!%Y%m%d-%H%M%S-") .. files.random_hex(3) end
 
+-- The error as the journal keeps it: all that stood in the way, not only how many things.
 local function as_data(problem)
   return { code = problem.code, message = problem.message, hint = rawget(problem, "hint"),
-    host = rawget(problem, "host"), step = rawget(problem, "step") }
+    host = rawget(problem, "host"), step = rawget(problem, "step"), faults = rawget(problem, "faults") }
+end
+
+-- What a changing binding becomes while a check runs: people make checks and plans because nothing is changed by them.
+local function refuse_change(name)
+  errors.raise { code = "CHECK_CHANGES", message = name .. " may change a host, and check only reads",
+    hint = name:find("exec$") and "a program that only reads is run with query instead of exec"
+      or "do it in run, in a step" }
 end
 
 -- Runs the playbook's check and raises all its faults as one error.
 local function check(ctx, loaded, values)
-  if loaded.definition.check then loaded.definition.check(ctx, values) end
+  if loaded.definition.check then
+    local before = core.set_recorder(refuse_change)
+    local ok, problem = core.pcall(loaded.definition.check, ctx, values)
+    core.set_recorder(before)
+    if not ok then error(problem, 0) end
+  end
   ctx:stop_on_faults()
 end
 
@@ -85,17 +98,26 @@ local function with_leftovers(problem, left, run_id)
   return problem
 end
 
+local kept_words = { lease = "not taken back: ", undo = "left for drover undo: ", follow_up = "not done: " }
+
+-- Leaves all that the run has out as it is, and names it. Says whether there was anything.
+local function keep(ctx)
+  local open = {}
+  for _, entry in ipairs(ctx.store:entries(ctx.run_id)) do
+    if entry.state ~= "ended" then open[#open + 1] = (kept_words[entry.type] or "") .. entry.label end
+  end
+  if #open == 0 then return false end
+  ctx.store:set_run_kept(ctx.run_id, true)
+  for _, line in ipairs(open) do ctx.screen:note(line) end
+  ctx:warn("left as it is, as asked", "once you have looked: drover undo " .. ctx.run_id)
+  return true
+end
+
 -- The end of a run, with interrupts held back. Gives the error that the run ends with, if any.
 local function finish(ctx, problem, options)
   local left, notes = {}, {}
-  local keep = problem and options.keep_on_failure and not core.is_cancellation(problem)
-  if keep then
-    ctx.store:set_run_kept(ctx.run_id, true)
-    for _, entry in ipairs(ctx.store:entries(ctx.run_id)) do
-      if entry.state ~= "ended" then options.screen:note("kept: " .. entry.label) end
-    end
-    ctx:warn("left as it is, as asked", "'drover undo " .. ctx.run_id .. "' takes it back")
-  else
+  local may_keep = problem and options.keep_on_failure and not core.is_cancellation(problem)
+  if not (may_keep and keep(ctx)) then
     left, notes = take_back(ctx, problem ~= nil)
   end
   problem = with_leftovers(problem, left, ctx.run_id)
@@ -139,7 +161,7 @@ function run.execute(loaded, values, options)
       elapsed_ms = async.monotonic_ms() - started_ms })
     ctx:close()
     if ended_with then
-      ended_with.run = id
+      ended_with.run, ended_with.stands = id, ctx.committed
       error(ended_with, 0)
     end
     return ctx

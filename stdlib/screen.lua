@@ -2,6 +2,7 @@
 -- Tested by tests/transcripts and tests/stdlib/screen_test.lua.
 local async = require "async"
 local json = require "json"
+local layout = require "layout"
 local terminal = require "terminal"
 local units = require "units"
 
@@ -116,9 +117,9 @@ function screen:summary(title, rows, style)
   end
   if self.wrote then self:line("") end
   self:line(self:paint(style or "good", title))
-  local widest = 0
-  for _, row in ipairs(rows) do widest = math.max(widest, #row[1]) end
-  for _, row in ipairs(rows) do self:line(("  %-" .. widest .. "s  %s"):format(row[1], row[2])) end
+  -- Whoever reads a file or a pipe breaks lines as they like.
+  local width = self.mode == "terminal" and terminal.width() or math.maxinteger
+  for _, line in ipairs(layout.pairs(rows, width, "  ")) do self:line(line) end
 end
 
 return screen

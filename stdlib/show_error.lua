@@ -1,6 +1,7 @@
 -- Shows the error that ended a command, and gives its exit code. Called by host/cli/session.cpp.
 -- Tested by tests/transcripts/errors.in and tests/stdlib/run_test.lua.
 local core = require "drover.core"
+local errors = require "errors"
 
 local exit_codes = { usage = 2 }
 
@@ -33,6 +34,19 @@ local configured = {}
 
 function show.configure(options) configured = { verbose = options.verbose, json = options.json } end
 
+-- What failed, and what to do about it. Of Ctrl-C a person wants to know what became of the run, not in which call it
+-- was heard.
+local function first_lines(problem, verbose)
+  local run = rawget(problem, "run")
+  if not (run and core.is_cancellation(problem)) or rawget(problem, "needs_operator") then
+    return { "drover: " .. tostring(problem), rawget(problem, "hint") and "  " .. problem.hint }
+  end
+  local step = rawget(problem, "step")
+  return { ("drover: interrupted%s; %s"):format(step and (" in the step '%s'"):format(step) or "",
+    rawget(problem, "stands") and "the work was complete already, and stands" or "what the run did is undone"),
+    ("  drover report %s tells it again"):format(run), verbose and "  heard in: " .. tostring(problem) or nil }
+end
+
 local function show_error(_, problem, verbose, as_json)
   verbose, as_json = verbose or configured.verbose, as_json or configured.json
   if rawget(problem, "silent") then return exit_code(problem) end
@@ -40,10 +54,9 @@ local function show_error(_, problem, verbose, as_json)
     io.stdout:write(require("native.json").encode { event = "error", error = as_data(problem) }, "\n")
     return exit_code(problem)
   end
-  local lines = { "drover: " .. tostring(problem) }
-  if rawget(problem, "hint") then lines[#lines + 1] = "  " .. problem.hint end
+  local lines = first_lines(problem, verbose)
   for _, fault in ipairs(rawget(problem, "faults") or {}) do
-    lines[#lines + 1] = "  - " .. (fault.host and fault.host .. ": " or "") .. fault.message
+    lines[#lines + 1] = "  - " .. tostring(errors.new { message = fault.message, host = fault.host })
     if fault.hint then lines[#lines + 1] = "      " .. fault.hint end
   end
   for _, other in ipairs(rawget(problem, "suppressed") or {}) do

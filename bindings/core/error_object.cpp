@@ -1,5 +1,6 @@
 #include "bindings/core/error_object.h"
 
+#include <cctype>
 #include <cstring>
 
 namespace drover::core {
@@ -22,11 +23,28 @@ std::string get_text(lua_State* L, int index, const char* name) {
   return text;
 }
 
-// One line for a person: [place: ]what failed[ on host].
+bool is_of_a_name(char letter) {
+  return std::isalnum(static_cast<unsigned char>(letter)) != 0 || std::strchr("-_./", letter) != nullptr;
+}
+
+// Whether the text names the host by itself. As a part of a word or of a path it does not: "a" is in "cannot", and
+// "/images/kvm1.raw" says nothing about kvm1.
+bool names(const std::string& text, const std::string& host) {
+  for (size_t at = text.find(host); at != std::string::npos; at = text.find(host, at + 1)) {
+    size_t end = at + host.size();
+    // A stop that ends a sentence is no part of a name.
+    bool goes_on = end < text.size() && is_of_a_name(text[end]) &&
+                   !(text[end] == '.' && (end + 1 == text.size() || !is_of_a_name(text[end + 1])));
+    if ((at == 0 || !is_of_a_name(text[at - 1])) && !goes_on) return true;
+  }
+  return false;
+}
+
+// One line for a person: [place: ][host: ]what failed.
 std::string one_line(lua_State* L, int index) {
   std::string text = get_text(L, index, "message");
   std::string host = get_text(L, index, "host");
-  if (!host.empty() && text.find(host) == std::string::npos) text = host + ": " + text;
+  if (!host.empty() && !names(text, host)) text = host + ": " + text;
   std::string where = get_text(L, index, "where");
   if (!where.empty()) text = where + ": " + text;
   return text;

@@ -201,8 +201,8 @@ void Store::end_run(const std::string& id, const std::string& state, const std::
 std::string Store::holder_of(const std::string& object, const std::string& except) {
   Statement others = prepare(
       "select id from runs where object = ? and id <> ? and (state = 'running' or exists "
-      "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended')) "
-      "order by started_ms, rowid limit 1");
+      "(select 1 from entries where entries.run = runs.id and entries.state <> 'ended')) order by started_ms, rowid "
+      "limit 1");
   others.bind(object).bind(except);
   return others.next() ? others.text() : "";
 }

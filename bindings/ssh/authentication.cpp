@@ -120,7 +120,7 @@ class Login {
     return Error("ssh", "AUTH_FAILED", host_.user + "@" + host_.host + " refuses the login: " + list)
         .on_host(host_.name)
         .with_native(ssh_get_error(session_.get()))
-        .with_hint("ssh-copy-id " + host_.name + ", or ssh-add your key, or name it in ~/.ssh/config (IdentityFile)");
+        .with_hint("ssh-copy-id " + host_.target + ", or ssh-add your key, or name it in ~/.ssh/config (IdentityFile)");
   }
 
   const Session& session_;

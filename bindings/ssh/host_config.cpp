@@ -64,7 +64,7 @@ std::string expand(const std::string& text, const HostConfig& host) {
         result += host.host;
         break;
       case 'n':
-        result += parse_target(host.name).host;
+        result += parse_target(host.target).host;
         break;
       case 'p':
         result += std::to_string(host.port);
@@ -154,7 +154,8 @@ Target parse_target(const std::string& text) {
 HostConfig read_host_config(const ConnectOptions& options) {
   Target target = parse_target(options.target);
   HostConfig host;
-  host.name = options.target;
+  host.name = options.name.value_or(options.target);
+  host.target = options.target;
   host.config = options.config;
   host.connect_timeout_ms = options.connect_timeout_ms;
   ChildResult answer = run_child(ssh_argv(options, target), config_timeout_ms);

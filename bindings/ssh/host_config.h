@@ -26,6 +26,7 @@ Target parse_target(const std::string& text);
 // What a caller may say of a connection.
 struct ConnectOptions {
   std::string target;
+  std::optional<std::string> name;  // how a person calls it, where that is not the target: an entry of the inventory
   std::optional<std::string> user;
   std::optional<int> port;
   std::vector<std::string> identity_files;  // instead of the configured ones
@@ -41,7 +42,8 @@ struct ConnectOptions {
 };
 
 struct HostConfig {
-  std::string name;  // as the person wrote it: errors carry it
+  std::string name;    // as the person wrote it: errors carry it
+  std::string target;  // what ssh is asked for: the same, or the address of the inventory
   std::string host;
   int port = 22;
   std::string user;

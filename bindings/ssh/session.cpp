@@ -79,7 +79,8 @@ Error handshake_error(const Session& session, const HostConfig& host, const Conn
                  "the jump host or proxy of " + host.name + " failed: " + split(said, '\n').back())
         .on_host(host.name)
         .with_native(said)
-        .with_hint("try it by hand: ssh " + (host.proxy_jump.empty() ? host.name : split(host.proxy_jump, ',').back()));
+        .with_hint("try it by hand: ssh " +
+                   (host.proxy_jump.empty() ? host.target : split(host.proxy_jump, ',').back()));
   }
   if (native.find("no match for method") != native.npos && options.host_key) {
     return Error("ssh", "HOST_KEY_CHANGED",
@@ -159,9 +160,12 @@ std::vector<KnownEntry> known_entries(const HostConfig& host) {
 
 void prove_host_key(const Session& session, const HostConfig& host, const ConnectOptions& options) {
   PublicKey shown = shown_host_key(session);
-  const char* warning =
-      "somebody may sit between, or the host was installed anew: ask its administrator, compare the "
-      "fingerprint there (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then correct ";
+  // The key files of sshd have the names of ssh-keygen's types [sshd_config(5), HostKey].
+  std::string type = shown.type.rfind("ecdsa", 0) == 0 ? "ecdsa" : shown.type == "ssh-rsa" ? "rsa" : "ed25519";
+  std::string warning =
+      "somebody may sit between, or the host was installed anew: ask its administrator, compare the fingerprint there "
+      "(ssh-keygen -lf /etc/ssh/ssh_host_" +
+      type + "_key.pub), then ";
   if (options.host_key) {
     PublicKey pinned = parse_public_key(*options.host_key);
     if (pinned.blob == shown.blob) return;
@@ -169,7 +173,7 @@ void prove_host_key(const Session& session, const HostConfig& host, const Connec
                 "the host key of " + host.name + " is not the pinned one: pinned " + pinned.fingerprint + ", shown " +
                     shown.fingerprint)
         .on_host(host.name)
-        .with_hint(warning + std::string("the inventory"));
+        .with_hint(warning + "correct the inventory");
   }
   std::vector<KnownEntry> entries = known_entries(host);
   switch (judge_host_key(entries, shown)) {
@@ -193,7 +197,8 @@ void prove_host_key(const Session& session, const HostConfig& host, const Connec
                       "), shown " + shown.type + " " + shown.fingerprint)
           .on_host(host.name)
           .on_object(host.known_as)
-          .with_hint(warning + entry.file);
+          .with_hint(warning + "ssh-keygen -f " + entry.file + " -R '" + host.known_as + "' and drover trust " +
+                     host.name);
     }
   }
 }

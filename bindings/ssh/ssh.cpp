@@ -13,7 +13,8 @@ constexpr const char* connect_errors =
     "BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, NO_NAME, NO_CONNECTION, NO_PROGRAM, TIMEOUT, CANCELLED";
 
 constexpr const char* connect_options =
-    "user, port, identity_files (list of paths, instead of the configured ones), known_hosts and config (paths, "
+    "name (how errors call the host; the target without it), user, port, identity_files (list of paths, instead of the "
+    "configured ones), known_hosts and config (paths, "
     "instead "
     "of the configured ones), host_key (\"ssh-ed25519 AAAA...\": no other is accepted), password_fd (a descriptor "
     "whose "

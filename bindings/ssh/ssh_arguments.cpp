@@ -27,6 +27,7 @@ std::string required_text(core::Options& options, const char* name, const char* 
 ConnectArguments read_connect_options(core::Options& options, std::string target) {
   ConnectArguments result;
   result.options.target = std::move(target);
+  result.options.name = options.text("name");
   result.options.user = options.text("user");
   if (auto port = options.integer("port", 1, 65535)) result.options.port = static_cast<int>(*port);
   result.options.identity_files = options.text_list("identity_files").value_or(std::vector<std::string>{});

@@ -43,6 +43,11 @@ void refuse_insecure(const std::string& uri) {
 
 bool is_in_process_uri(const std::string& uri) { return uri.rfind("test:///", 0) == 0; }
 
+bool is_embedded_uri(const std::string& uri) {
+  size_t start = uri.find("://");
+  return start != std::string::npos && (uri.substr(start) == ":///embed" || uri.rfind(":///embed?", start) == start);
+}
+
 std::string host_of_uri(const std::string& uri) {
   size_t start = uri.find("://");
   if (start == std::string::npos) return "localhost";
@@ -94,7 +99,9 @@ ConnectionPtr VirConnection::open(const OpenRequest& request) {
   static std::once_flag silenced;
   std::call_once(silenced, silence_error_output);
   checked_uri(request.uri);  // refuses before anything is begun
-  bool has_pulse = !is_in_process_uri(request.uri) && request.keepalive_interval_s > 0;
+  // An embedded driver is there once in a process, and has no other side.
+  bool has_pulse =
+      !is_in_process_uri(request.uri) && !is_embedded_uri(request.uri) && request.keepalive_interval_s > 0;
   if (!is_in_process_uri(request.uri)) ensure_event_thread();
   // Both at once: over a long line each opening takes a while.
   std::future<Opened> second;

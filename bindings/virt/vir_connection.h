@@ -135,6 +135,8 @@ using ConnectionPtr = std::shared_ptr<VirConnection>;
 
 // "test:///default", not "test+ssh://..." and not "test://host/".
 bool is_in_process_uri(const std::string& uri);
+// A driver inside this process, as in qemu:///embed?root=... [libvirt docs, drvqemu].
+bool is_embedded_uri(const std::string& uri);
 // "localhost" when the URI names no host.
 std::string host_of_uri(const std::string& uri);
 // The URI as it is opened: over ssh nobody is asked on the terminal. Throws INSECURE_URI for one that switches the

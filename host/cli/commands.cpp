@@ -21,13 +21,15 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
     return command;
   };
 
-  CLI::App* run = takes_parameters(add("run", "Run a playbook: drover run PLAYBOOK --param value ... [--plan]"));
+  CLI::App* run = takes_parameters(add("run", "Run a playbook; --plan shows what it would do"));
   run->add_flag("--plan", plan_, "Print every change that the run would make, and make none");
   run->add_flag("--keep-on-failure", keep_, "Leave what a failed run made, to look at; drover undo takes it back");
-  run->footer("Its parameters follow the playbook's name; drover show PLAYBOOK lists them.");
+  run->footer(
+      "Its parameters follow the playbook's name, as in\n  drover run live-migrate --domain web1 --to kvm2\ndrover "
+      "show PLAYBOOK lists them.");
   run->callback([this] { dispatch_("run", Json{{"playbook", first_}, {"plan", plan_}, {"keep_on_failure", keep_}}); });
 
-  CLI::App* check = takes_parameters(add("check", "Run only the checks of a playbook; nothing is changed"));
+  CLI::App* check = takes_parameters(add("check", "Run only a playbook's checks; nothing is changed"));
   check->callback([this] { dispatch_("check", Json{{"playbook", first_}}); });
 
   CLI::App* list = add("list", "List the playbooks, and what overrides what");
@@ -42,18 +44,19 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
   copy->add_option("dir", second_, "Folder that receives the copy")->required()->type_name("DIR");
   copy->callback([this] { dispatch_("copy", Json{{"playbook", first_}, {"folder", second_}}); });
 
-  CLI::App* eval = add("eval", "Run Lua code: drover eval 'return virt.connect(\"test:///default\"):hostname()'");
+  CLI::App* eval = add("eval", "Run Lua code, and print what it returns");
   eval->add_option("code", first_, "Lua code; what it returns is printed")->required()->type_name("CODE");
   eval->add_option("arguments", rest_, "Given to the code as ...")->type_name("ARG");
+  eval->footer("As in: drover eval 'return virt.connect(\"qemu:///system\"):hostname()'; help() lists the modules.");
   eval->callback([this] { dispatch_("eval", Json{{"code", first_}, {"arguments", rest_}}); });
 
-  CLI::App* script = add("script", "Run a Lua file: drover FILE.lua args... does the same");
+  CLI::App* script = add("script", "Run a Lua file; drover FILE.lua does the same");
   script->add_option("file", first_, "Lua file; a first line #!/usr/bin/env drover is allowed")
       ->required()
       ->type_name("FILE");
   script->callback([this] { dispatch_("script", Json{{"file", first_}}); });
 
-  CLI::App* trust = add("trust", "Show a host's key fingerprint, and add it to the known hosts when you agree");
+  CLI::App* trust = add("trust", "Add a host's key to the known hosts, if you agree");
   trust->add_option("host", first_, "user@name:port, an alias of ~/.ssh/config, or an entry of hosts.lua")
       ->required()
       ->type_name("HOST");
@@ -61,7 +64,7 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
   trust->add_option("--fingerprint", second_, "Agree without a question when the key has this SHA256 fingerprint");
   trust->callback([this] { dispatch_("trust", Json{{"host", first_}, {"from", from_}, {"fingerprint", second_}}); });
 
-  CLI::App* doctor = add("doctor", "Say what this machine, and the hosts named, lack, and the command that mends it");
+  CLI::App* doctor = add("doctor", "Say what hosts lack, and the command that mends it");
   doctor->add_option("hosts", rest_, "Hosts to look at; this machine without one")->type_name("HOST");
   doctor->callback([this] { dispatch_("doctor", Json{{"hosts", rest_}}); });
 
@@ -73,15 +76,20 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
   report->add_flag("--html", html_, "One self-contained page on standard output");
   report->callback([this] { dispatch_("report", Json{{"run", first_}, {"html", html_}}); });
 
-  CLI::App* recover = add("recover", "Finish what dead runs left: revoke leases, run undo entries");
+  CLI::App* recover = add("recover", "Finish what dead runs left on hosts");
   recover->add_option("run", first_, "Only this run")->type_name("RUN");
+  recover->footer(
+      "A move in mode p2p goes on when drover dies. Its guest then waits, paused, at\n"
+      "the destination, until this command, the next run or the unit drover-recover\n"
+      "starts it: libvirt would start it without asking the source, and when an answer\n"
+      "is lost, the guest would run on both.");
   recover->callback([this] { dispatch_("recover", Json{{"run", first_}}); });
 
-  CLI::App* undo = add("undo", "Take back what a run kept on purpose (run --keep-on-failure)");
+  CLI::App* undo = add("undo", "Take back what run --keep-on-failure left");
   undo->add_option("run", first_, "Run id")->required()->type_name("RUN");
   undo->callback([this] { dispatch_("undo", Json{{"run", first_}}); });
 
-  CLI::App* reconcile = add("reconcile", "Ask two hosts who has a domain, and put right what the answers prove");
+  CLI::App* reconcile = add("reconcile", "Ask two hosts who has a domain; --act settles it");
   reconcile->add_option("domain", first_, "Name or UUID")->required()->type_name("DOMAIN");
   reconcile->add_option("--hosts", second_, "Source and destination: a,b")->required()->type_name("A,B");
   reconcile->add_flag("--act", act_, "Do what the table says; without it, only say so");
@@ -96,7 +104,7 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
   completion->add_option("shell", first_, "bash")->required()->type_name("SHELL");
   completion->callback([this] { dispatch_("completion", Json{{"shell", first_}}); });
 
-  CLI::App* help = add("help", "Help for a command, a module or a function: drover help virt.connect");
+  CLI::App* help = add("help", "Help for a command, a module or a function");
   help->add_option("topic", first_, "Its name; all commands without one")->type_name("TOPIC");
   help->callback([this] { dispatch_("help", Json{{"topic", first_}}); });
 

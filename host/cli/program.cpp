@@ -145,7 +145,7 @@ int run_program(int argc, char** argv) {
   app.set_version_flag("--version", std::string("drover ") + version());
   app.require_subcommand(0, 1);
   app.fallthrough();
-  app.footer("Start with: drover list, drover show live-migrate, drover doctor");
+  app.footer("Start with: drover doctor, drover list, drover show live-migrate");
   app.add_flag("-v,--verbose", options.verbose, "More about errors: cause, native text, traceback");
   app.add_flag("--json", options.json, "Output for programs: JSON, one event a line for runs");
   app.add_option("--playbooks", options.playbooks, "A folder of playbooks that goes before all others")
@@ -176,8 +176,8 @@ int run_program(int argc, char** argv) {
   std::vector<std::string> names = command_names(app);
   if (first_word < arguments.size() && std::find(names.begin(), names.end(), arguments[first_word]) == names.end()) {
     std::string hint = did_you_mean(arguments[first_word], names);
-    return usage_error("there is no command '" + arguments[first_word] + "'", hint.empty() ? help_hint(app) : hint,
-                       as_json);
+    if (hint.empty()) hint = "a playbook is run with: drover run NAME; all commands: drover --help";
+    return usage_error("there is no command '" + arguments[first_word] + "'", hint, as_json);
   }
   if (arguments.empty()) {
     std::fputs(app.help().c_str(), stdout);

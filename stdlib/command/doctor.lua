@@ -24,6 +24,12 @@ end
 local checks = {}
 local function define(name, check) checks[#checks + 1] = { name = name, check = check } end
 
+define("login", function(one, facts)
+  if facts.user_id == 0 then return "as root" end
+  return nil, ("as '%s', not root: locks, keys and openings could not be made"):format(tostring(facts.user)),
+    one:is_local() and "run drover as root" or "log in as root@" .. one.name:match("([^@]*)$")
+end)
+
 define("libvirt", function(one, facts)
   local ok, problem = core.pcall(function() return one.virt:hostname() end)
   if ok then return "libvirt " .. (facts.libvirt_version or "") .. " answers at " .. one:virt_uri() end

@@ -7,6 +7,9 @@ local help = require "help"
 return function(request)
   local ok, problem = core.pcall(help.show, request.topic)
   if ok then return 0 end
-  if errors.is(problem, "NO_HELP") then problem.exit_code = 2 end  -- nothing was tried
+  if errors.is(problem, "NO_HELP") then
+    problem.exit_code = 2  -- nothing was tried
+    if problem.hint:find("help()", 1, true) then problem.hint = "all modules: drover eval 'help()'" end
+  end
   error(problem, 0)
 end

@@ -26,54 +26,63 @@ local function clock(at_ms) return os.date("!%Y-%m-%d %H:%M:%S UTC", at_ms // 10
 
 local shown = { step = true, summary = true, warning = true }
 
-local function print_steps(events)
-  local any = false
+local function print_lines(lines) print(table.concat(lines, "\n")) end
+
+local function print_steps(events, width)
+  local any, summary = false, {}
+  local label_width = math.max(20, math.min(50, width - 16))
   for _, event in ipairs(events) do
     if shown[event.type] and not any then print() end
     any = any or shown[event.type]
     if event.type == "step" then
       local elapsed_ms = event.data.elapsed_ms
-      print(("  %s  %-50s %s"):format(event.data.ok == true and "ok" or "no", field(event.data.step),
+      print(("  %s  %-" .. label_width .. "s %s"):format(event.data.ok == true and "ok" or "no", field(event.data.step),
         math.type(elapsed_ms) == "integer" and units.format_duration(elapsed_ms) or ""))
     elseif event.type == "summary" then
       for _, row in ipairs(event.data) do
-        if type(row) == "table" then print(("      %s: %s"):format(field(row[1]), field(row[2]))) end
+        if type(row) == "table" then summary[#summary + 1] = { field(row[1]), field(row[2]) } end
       end
     elseif event.type == "warning" then
-      print("  warning  " .. field(event.data.message))
+      print_lines(layout.wrap(field(event.data.message), width, "  warning  ", "           "))
     end
+  end
+  if #summary > 0 then
+    print()
+    print_lines(layout.pairs(summary, width, "  "))
   end
 end
 
 -- The entries of a type, each with what became of it.
-local function print_entries(rows, type, title)
+local function print_entries(rows, type, title, width)
   local lines = {}
   for _, row in ipairs(rows) do
     if row.entry.type == type then
-      lines[#lines + 1] = { "  " .. row.word, row.text
+      lines[#lines + 1] = { row.word, row.text
         .. (row.entry.error ~= "" and ": " .. row.entry.error or "") }
     end
   end
   if #lines == 0 then return end
   print("\n" .. title .. ":")
-  for _, line in ipairs(layout.columns(lines)) do print(line) end
+  print_lines(layout.pairs(lines, width, "  "))
 end
 
 local function show(one, entries, events)
+  local width = terminal.is_terminal("stdout") and terminal.width() or math.maxinteger
   local about = history.about(history.decoded(one.parameters))
   print(("run %s: %s%s"):format(one.id, one.playbook, about ~= "" and ", " .. about or ""))
   print(("  %s, began %s%s"):format((history.outcome(one)), clock(one.started_ms),
     one.ended_ms > 0 and ", took " .. units.format_duration(one.ended_ms - one.started_ms) or ""))
   if one.error ~= "" then
-    local problem = history.decoded(one.error)
-    print("  " .. (type(problem.host) == "string" and problem.host .. ": " or "") .. field(problem.message))
-    if type(problem.hint) == "string" then print("    " .. problem.hint) end
+    for index, line in ipairs(history.problem(history.decoded(one.error))) do
+      print((index == 1 and "  " or "  - ") .. line[1])
+      if line.hint then print((index == 1 and "    " or "      ") .. line.hint) end
+    end
   end
-  local next_step = history.next_step(one)
-  if next_step then print("  " .. next_step) end
-  print_steps(events)
+  local next_step = history.next_step(one, entries)
+  if next_step then print(table.concat(layout.wrap(next_step, width, "  ", "    "), "\n")) end
+  print_steps(events, width)
   local rows = history.entries(one, entries, events)
-  for _, title in ipairs(history.titles) do print_entries(rows, title[1], title[2]) end
+  for _, title in ipairs(history.titles) do print_entries(rows, title[1], title[2], width) end
 end
 
 return function(request)

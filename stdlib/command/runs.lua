@@ -40,5 +40,12 @@ return function(request)
       print(line:sub(1, from - 1) .. view:paint(painted.class, painted.word) .. line:sub(to + 1))
     end
   end
+  local told = {}
+  for _, one in ipairs(list) do
+    local step = history.next_step(one, store:entries(one.id))
+    local line = step and ("%s: %s"):format((history.outcome(one)), step)
+    if line then told[#told + 1] = table.concat(layout.wrap(line, terminal.width(), "", "  "), "\n") end
+  end
+  if #told > 0 then print("\n" .. table.concat(told, "\n")) end
   if #list == most then print(("These are the newest %d."):format(most)) end
 end

@@ -28,6 +28,7 @@ end
 -- The key as this machine sees it, and how to add it here.
 local function seen_from_here(name)
   local target, options = target_of(name)
+  options.name = name
   local key = ssh.host_key(target, options)
   return key, function() return ssh.add_known_host(target, key.public_key_line, { port = options.port }) end
 end

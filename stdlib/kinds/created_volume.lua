@@ -73,6 +73,17 @@ local function look(one, path)
     allocated_bytes = tonumber(blocks) * tonumber(block_bytes) }
 end
 
+-- libvirt may not have it in its pool's list: its daemon died while it made it, and looked at the pool before qemu-img
+-- was done.
+local function find_volume(one, path)
+  local volume = one.virt:volume_of_path(path)
+  if volume then return volume end
+  local pool = one.virt:pool_of_path(path:match("^(.*)/"))
+  if not pool then return nil end
+  pool:refresh()
+  return one.virt:volume_of_path(path)
+end
+
 -- What an image without data takes: a qcow2 header and its first tables.
 local most_empty_bytes = 1048576
 
@@ -106,8 +117,7 @@ return lease.undo_kind {
         hint = "once the domain is settled: drover recover " .. a.run }
     end
     if same_storage(one, other, a) then return ("kept %s: it is the source's own storage"):format(a.path) end
-    -- A pool that is not active, or that was read before the file was there, does not know it.
-    local volume = one.virt:volume_of_path(a.path)
+    local volume = find_volume(one, a.path)
     if volume then volume:delete() else script.run(one, [[rm -f -- "$1"]], { a.path }) end
     return ("deleted %s on %s"):format(a.path, a.host)
   end,

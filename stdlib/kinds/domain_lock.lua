@@ -89,7 +89,7 @@ kind = lease.kind {
         hint = "wait for it; if it is dead: drover recover, on the machine that started it" }
     end
     errors.raise { code = "LOCK_FAILED", host = a.host, where = false,
-      message = "cannot write /run/drover/lock: " .. result.errors }
+      message = "cannot write /run/drover/lock: " .. (result.errors:match("[^\n]+") or "no reason was given") }
   end,
   revoke = function(a, env) script.run(env:host(a.host), give_back, { a.uuid, a.run }) end,
 

@@ -12,7 +12,9 @@ return lease.undo_kind {
   name = "settle-domain",
   longest_end = "40m",  -- a peer-to-peer move goes on without its client: it is waited for, not undone
   guards_earlier_undo = true,
-  describe = function(a) return { host = a.source, text = "leave the domain on exactly one host" } end,
+  describe = function(a)
+    return { text = ("ask %s and %s who has the domain, and leave it on one of them"):format(a.source, a.destination) }
+  end,
   undo = function(a, env)
     local settled = reconcile.settle(env:host(a.source), env:host(a.destination), a.uuid,
       { before = a.before, destination_had = a.destination_had, held = a.held, wait = env.wait,

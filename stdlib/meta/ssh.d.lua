@@ -10,20 +10,20 @@ ssh = {}
 ---within 15 s. Waits; other tasks go on. Raises BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, NO_NAME, NO_CONNECTION,
 ---NO_PROGRAM, TIMEOUT, CANCELLED, HOST_KEY_UNKNOWN, HOST_KEY_CHANGED, AUTH_FAILED, NO_PASSWORD, NO_TERMINAL.
 ---@param target string user@name:port, [IPv6]:port, or an alias of ~/.ssh/config (jump hosts work).
----@param options? table user, port, identity_files (list of paths, instead of the configured ones), known_hosts and
----config (paths, instead of the configured ones), host_key ("ssh-ed25519 AAAA...": no other is accepted), password_fd
----(a descriptor whose first line is the password), ask_password (asks on the terminal, without echo),
----connect_timeout_ms (10000).
+---@param options? table name (how errors call the host; the target without it), user, port, identity_files (list of
+---paths, instead of the configured ones), known_hosts and config (paths, instead of the configured ones), host_key
+---("ssh-ed25519 AAAA...": no other is accepted), password_fd (a descriptor whose first line is the password),
+---ask_password (asks on the terminal, without echo), connect_timeout_ms (10000).
 ---@return host.Machine machine
 function ssh.connect(target, options) end
 
 ---The host key that a server shows, without logging in. Waits; other tasks go on. Raises BAD_ARGUMENT, BAD_TARGET,
 ---BAD_CONFIG, BAD_KEY, NO_NAME, NO_CONNECTION, NO_PROGRAM, TIMEOUT, CANCELLED.
 ---@param target string user@name:port, [IPv6]:port, or an alias of ~/.ssh/config.
----@param options? table user, port, identity_files (list of paths, instead of the configured ones), known_hosts and
----config (paths, instead of the configured ones), host_key ("ssh-ed25519 AAAA...": no other is accepted), password_fd
----(a descriptor whose first line is the password), ask_password (asks on the terminal, without echo),
----connect_timeout_ms (10000).
+---@param options? table name (how errors call the host; the target without it), user, port, identity_files (list of
+---paths, instead of the configured ones), known_hosts and config (paths, instead of the configured ones), host_key
+---("ssh-ed25519 AAAA...": no other is accepted), password_fd (a descriptor whose first line is the password),
+---ask_password (asks on the terminal, without echo), connect_timeout_ms (10000).
 ---@return table key type, fingerprint_sha256, public_key_line, known_as (its name in known_hosts), known: known,
 ---unknown, changed (another key of this type is known), other (only keys of other types are known), revoked.
 function ssh.host_key(target, options) end
@@ -31,10 +31,10 @@ function ssh.host_key(target, options) end
 ---What the known_hosts files say of a host, hashed entries and patterns included. Waits; other tasks go on. Raises
 ---BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, NO_NAME, NO_CONNECTION, NO_PROGRAM, TIMEOUT, CANCELLED.
 ---@param target string user@name:port, [IPv6]:port, or an alias of ~/.ssh/config.
----@param options? table user, port, identity_files (list of paths, instead of the configured ones), known_hosts and
----config (paths, instead of the configured ones), host_key ("ssh-ed25519 AAAA...": no other is accepted), password_fd
----(a descriptor whose first line is the password), ask_password (asks on the terminal, without echo),
----connect_timeout_ms (10000).
+---@param options? table name (how errors call the host; the target without it), user, port, identity_files (list of
+---paths, instead of the configured ones), known_hosts and config (paths, instead of the configured ones), host_key
+---("ssh-ed25519 AAAA...": no other is accepted), password_fd (a descriptor whose first line is the password),
+---ask_password (asks on the terminal, without echo), connect_timeout_ms (10000).
 ---@return table[] entries type, fingerprint_sha256, public_key_line, file, line_number, revoked.
 function ssh.find_known_host(target, options) end
 

@@ -1,6 +1,7 @@
 -- Pre-flight: the domain itself: its state, jobs, snapshots, and devices that cannot move.
 local errors = require "errors"
 local script = require "script"
+local units = require "units"
 
 -- What libvirt 9.0 refuses to move [src/qemu/qemu_migration.c, qemuMigrationSrcIsAllowed], and what to do about it.
 local immovable = {
@@ -31,10 +32,12 @@ return {
     local state = move.state.state
     if state == "running" or state == "paused" and move.state.reason == "user" then return end
     if state == "shutoff" then
-      move.ctx:fault(("'%s' is shut off"):format(move.name), "start it, or copy it with cold-copy", move.source.name)
+      move.ctx:fault(("'%s' is shut off"):format(move.name),
+        "a live move is one of a running domain: virsh start " .. move.name, move.source.name)
     else
       move.ctx:fault(("'%s' is %s (%s)"):format(move.name, state, tostring(move.state.reason)),
-        "drover reconcile tells what is wrong with it", move.source.name)
+        ("what the hosts say of it: drover reconcile %s --hosts %s,%s"):format(move.name, move.source.name,
+          move.destination.name), move.source.name)
     end
   end },
 
@@ -113,6 +116,11 @@ return {
     end
     if require("migrate.job").wants_post_copy(p) and p.parallel > 1 then
       ctx:fault("--post-copy and --parallel exclude each other in this libvirt")
+    end
+    -- A slip that virsh teaches, whose --bandwidth counts in MiB/s: "100" would be the slowest move there is.
+    if p.bandwidth and p.bandwidth > 0 and p.bandwidth < 1 << 20 then
+      ctx:fault(("--bandwidth %d is %s a second, and libvirt can be told no less than 1 MiB"):format(p.bandwidth,
+        units.format_size(p.bandwidth)), ("write the unit: --bandwidth %dMiB"):format(p.bandwidth))
     end
     if p.undefine_source and not p.persistent then
       ctx:fault("--undefine-source without --persistent would leave no definition anywhere")

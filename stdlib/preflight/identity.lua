@@ -51,8 +51,9 @@ return {
     local same = move.destination.virt:find_domain(move.uuid)
     if not same then return end
     if same:is_active() then
-      move.ctx:fault("a domain with this UUID is active there", "two hosts must never run the same domain: "
-        .. "drover reconcile tells who has it", move.destination.name)
+      move.ctx:fault("a domain with this UUID is active there",
+        ("two hosts must never run the same domain; who has it: drover reconcile %s --hosts %s,%s"):format(move.name,
+          move.source.name, move.destination.name), move.destination.name)
     else
       move.ctx:warn(("%s has an inactive definition of it, which the move replaces"):format(move.destination.name))
     end

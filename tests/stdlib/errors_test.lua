@@ -18,6 +18,20 @@ test.case("where = false leaves the place out, and the host comes first once", f
   test.equal(tostring(problem), "kvm1 broke")
 end)
 
+test.case("a host that is only a part of a word or of a path is not named yet", function()
+  local function line(host_name, message)
+    return tostring(errors.new { code = "X", message = message, host = host_name })
+  end
+  test.equal(line("a", "/var/images/a.raw is there already"), "a: /var/images/a.raw is there already")
+  test.equal(line("a", "cannot read"), "a: cannot read")
+  test.equal(line("kvm1", "kvm10 and /kvm1 and kvm1.raw"), "kvm1: kvm10 and /kvm1 and kvm1.raw")
+  test.equal(line("a", "a has no domain 'web1'"), "a has no domain 'web1'")
+  test.equal(line("kvm1", "'kvm1' does not resolve"), "'kvm1' does not resolve")
+  test.equal(line("kvm1", "no SSH session with kvm1: refused"), "no SSH session with kvm1: refused")
+  test.equal(line("kvm1", "this is kvm1."), "this is kvm1.")
+  test.equal(line("10.0.0.1", "no answer of 10.0.0.10"), "10.0.0.1: no answer of 10.0.0.10")
+end)
+
 test.case("catch gives nil and the error for the codes named, and passes others on", function()
   local value, problem = errors.catch("A", function() errors.raise { code = "A", message = "a" } end)
   test.equal({ value, problem.code }, { nil, "A" })

@@ -48,6 +48,34 @@ test.case("where a file is tested is not part of its help, and its sentences are
     .. "milliseconds, both integers%.\n")
 end)
 
+test.case("what a playbook calls ctx is found under that name, its methods as they are called there", function()
+  local text = help.text "ctx"
+  test.matches(text, "^ctx\n")
+  test.is_nil(text:find("\n  context"))
+  test.matches(text, "\n  ctx:ensure%(condition, format, %.%.%.%)  Raises CHECK_FAILED")
+  test.matches(text, "\n  ctx:parallel%(list, limit, body%)")
+  test.equal(help.text "ctx:step", help.text "ctx.step")
+  test.matches(help.text "ctx.step", "^ctx:step%(label, body%)\n\nRuns body as a step")
+  test.equal(test.raises("NO_HELP", help.text, "ctx:stp").message, "there is no help for 'ctx:stp'")
+end)
+
+test.case("the first sentence of a function is whole, also over two lines", function()
+  test.matches(help.text "context", "an opening that the firewall's reload closed%.\n")
+end)
+
+test.case("help of playbooks names every type of parameter, and no other", function()
+  local params = require "params"
+  local types = help.text("playbook"):match("\nTypes: (.-)%.\n") or help.text("playbook"):match("Types: (.-)%.\n")
+  local seen = 0
+  for name in types:gsub("%b()", ""):gmatch("%l+") do
+    params.check_declarations({ { "x", name, doc = "X.", choices = name == "choice" and {} or nil } }, "test")
+    seen = seen + 1
+  end
+  local problem = test.raises("BAD_PLAYBOOK", params.check_declarations, { { "x", "zzzzzzzz", doc = "X." } }, "test")
+  local _, count = problem.message:match("it knows (.*)"):gsub("%l+", "")
+  test.equal(seen, count)
+end)
+
 test.case("help without a name lists the modules", function()
   for _, name in ipairs { "virt", "ssh", "playbook" } do test.matches(help.text(), "\n  " .. name .. " +%u?%l") end
 end)

@@ -21,6 +21,17 @@ test.case("what is not settled says what to do about it", function()
   test.matches(history.next_step { id = "R", state = "failed", kept = true }, "drover undo R$")
   for _, state in ipairs { "done", "failed", "recovered" } do test.is_nil(history.next_step { state = state }) end
   test.is_nil(history.next_step { state = "running", alive = true })
+  -- A guest that drover was to start: whoever reads of the dead run must know that it stands still.
+  local function dead(state, arguments)
+    return history.next_step({ id = "R", state = "running", alive = false }, { { kind = "tunnel", state = "done" },
+      { kind = "settle-domain", state = state, arguments = arguments } })
+  end
+  test.equal(dead("intent", '{"held":true}'),
+    "finish it with: drover recover R; until then the guest may wait, paused, at the destination")
+  for _, other in ipairs { dead("ended", '{"held":true}'), dead("intent", '{"before":"paused"}'),
+    dead("intent", "torn") } do
+    test.equal(other, "finish it with: drover recover R")
+  end
 end)
 
 test.case("what a run was about comes from its parameters, as far as they tell", function()
@@ -32,6 +43,13 @@ test.case("what a run was about comes from its parameters, as far as they tell",
     { { domain = "", from = 5, who = "x" }, "" },
     { {}, "" },
   } do test.equal(history.about(row[1]), row[2]) end
+end)
+
+test.case("an error is told with its host and its hint, and with all that stood in the way", function()
+  test.equal(history.problem { message = "2 things", faults = {
+    { message = "no pool", host = "kvm2", hint = "make it" }, { message = "kvm1 swaps", host = "kvm1" } } },
+    { { "2 things" }, { "kvm2: no pool", hint = "make it" }, { "kvm1 swaps" } })
+  test.equal(history.problem { host = 5, faults = { "torn" } }, { { "?" } })
 end)
 
 test.case("what is no JSON is nothing, not an error", function()

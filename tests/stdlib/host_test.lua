@@ -77,8 +77,8 @@ test.case("what the caller says counts before the target, and that before the in
     host_key = "ssh-ed25519 AAAA" } }]]
   with({ ssh = ssh }, text, function()
     host.connect("kvm1")
-    test.equal(calls[1], { target = "10.0.0.11", options = { user = "ops", port = 2200, identity_files = { "/k" },
-      host_key = "ssh-ed25519 AAAA" } })
+    test.equal(calls[1], { target = "10.0.0.11", options = { name = "kvm1", user = "ops", port = 2200,
+      identity_files = { "/k" }, host_key = "ssh-ed25519 AAAA" } })
     host.connect("root@kvm1", { port = 22 })
     test.equal(calls[2].options.user, "root")
     test.equal(calls[2].options.port, 22)
@@ -88,15 +88,18 @@ test.case("what the caller says counts before the target, and that before the in
   end)
 end)
 
-test.case("an error of a host of the inventory is named as there; the address is in the message", function()
-  local function refuse()
-    errors.raise { code = "NO_CONNECTION", host = "10.0.0.11", message = "cannot connect to 10.0.0.11" }
-  end
-  with({ ssh = { connect = refuse } }, [[return { kvm1 = { address = "10.0.0.11" } }]], function()
-    local problem = test.raises("NO_CONNECTION", host.connect, "kvm1")
-    test.matches(tostring(problem), "kvm1: cannot connect to 10%.0%.0%.11$")
-    test.equal(test.raises("NO_CONNECTION", host.connect, "10.0.0.11").host, "10.0.0.11")
+test.case("ssh is told what a person calls a host of the inventory: its errors have that name", function()
+  local ssh, calls = fake_ssh()
+  with({ ssh = ssh }, [[return { kvm1 = { address = "10.0.0.11" } }]], function()
+    host.connect("root@kvm1")
+    test.equal({ calls[1].target, calls[1].options.name }, { "10.0.0.11", "root@kvm1" })
+    host.connect("10.0.0.11")
+    test.is_nil(calls[2].options.name)
   end)
+  local problem = test.raises("NO_CONNECTION", require("ssh").connect, "127.0.0.1", { name = "kvm1", port = 1,
+    connect_timeout_ms = 2000 })
+  test.equal(problem.host, "kvm1")
+  test.matches(tostring(problem), "kvm1: cannot connect to 127.0.0.1 port 1")
 end)
 
 test.case("the libvirt URI keeps the name that ssh knows, and carries user, port and key", function()

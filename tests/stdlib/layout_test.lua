@@ -40,3 +40,11 @@ test.case("columns are as wide as their widest cell, and end without spaces", fu
     { "RUN     ABOUT", "a       x", "longer" })
   test.equal(layout.columns {}, {})
 end)
+
+test.case("pairs: the texts begin in one column, and go on below it", function()
+  test.equal(layout.pairs({ { "a", "one two three four five six seven eight" }, { "long", "x" } }, 34, "  "), {
+    "  a     one two three four five", "        six seven eight", "  long  x" })
+  test.equal(layout.pairs({ { "a", ("word "):rep(40) } }, math.maxinteger, ""), { "a  " .. ("word "):rep(39)
+    .. "word" })
+  test.equal(layout.pairs({}, 30, ""), {})
+end)

@@ -2,6 +2,7 @@
 local test = require "test"
 local core = require "drover.core"
 local job = require "migrate.job"
+local watch = require "migrate.watch"
 local reconcile = require "reconcile"
 local fakes = test.load(..., "fakes")
 local xml = require "xml"
@@ -96,12 +97,12 @@ test.case("another name, other networks and an empty drive go into the destinati
 end)
 
 test.case("figures of a job become progress, also when some are missing", function()
-  test.equal(job.progress_fields { memory_remaining_bytes = 100 << 20, memory_total_bytes = 1 << 30,
+  test.equal(watch.progress_fields { memory_remaining_bytes = 100 << 20, memory_total_bytes = 1 << 30,
     memory_bytes_per_s = 10 << 20, memory_dirty_rate_pages_per_s = 256, memory_page_size_bytes = 4096,
       memory_iteration = 2,
     time_elapsed_ms = 5 }, { remaining_bytes = 100 << 20, total_bytes = 1 << 30, rate_bytes_s = 10 << 20,
     dirty_bytes_s = 1 << 20, iteration = 2, elapsed_ms = 5, estimate_ms = (100 << 20) * 1000 // (9 << 20) })
-  test.equal(job.progress_fields {}, { remaining_bytes = 0, total_bytes = 0 })
+  test.equal(watch.progress_fields {}, { remaining_bytes = 0, total_bytes = 0 })
 end)
 
 -- ---- a move that runs: the domain answers from these functions ----
@@ -129,6 +130,19 @@ local function running(move, fields)
   return job.run(move)
 end
 
+test.case("the plan says who starts the guest that arrives paused; one that is to stay paused nobody starts", function()
+  for _, row in ipairs {
+    { {}, { "a: move web1 to b", "b: start web1, which arrives paused, once it is seen to be off on a" } },
+    { { suspend = true }, { "a: move web1 to b" } } } do
+    local move, told = a_move(row[1]), {}
+    move.state = { state = "running" }
+    move.ctx.planning = true
+    move.ctx.plan = { add = function(_, change) told[#told + 1] = change.host .. ": " .. change.text end }
+    job.describe(move)
+    test.equal(told, row[2])
+  end
+end)
+
 test.case("a move that takes too long is aborted, and says so", function()
   local move = a_move { timeout = 10 }
   local problem = running(move, {})
@@ -145,22 +159,12 @@ test.case("an abort that fails is tried again at the next look", function()
   test.matches(move.ctx.warnings[1].message, "abort was not done: no lock")
 end)
 
-test.case("a job that cannot be looked at is told once, and the time limit acts all the same", function()
-  local move = a_move { timeout = 300 }
-  local problem = running(move, { statistics = function()
-    errors.raise { domain = "virt", code = "INTERNAL_ERROR", message = "the monitor says no" }
-  end })
-  test.equal({ move.acts, problem.message, #move.ctx.warnings, move.ctx.warnings[1].message },
-    { { "abort" }, "the move was given up, it took longer than --timeout allows", 1,
-      "the move cannot be looked at: the monitor says no" })
-end)
-
 -- Runs body with so little patience.
 local function with_patience(answer_ms, abort_ms, body)
-  local before = job.patience
-  job.patience = { answer_ms = answer_ms, abort_ms = abort_ms }
+  local before = watch.patience
+  watch.patience = { answer_ms = answer_ms, abort_ms = abort_ms }
   local ok, problem = core.pcall(body)
-  job.patience = before
+  watch.patience = before
   if not ok then error(problem, 0) end
 end
 
@@ -221,6 +225,16 @@ test.case("an aborted move that nothing frees is left", function()
     test.equal({ problem.code, released, settled }, { "NOT_SETTLED", { "tunnel" }, 2 })
     test.matches(problem.message, "its abort does not end")
   end)
+end)
+
+test.case("a job that cannot be looked at is told once, and the time limit acts all the same", function()
+  local move = a_move { timeout = 300 }
+  local problem = running(move, { statistics = function()
+    errors.raise { domain = "virt", code = "DOMAIN_BUSY", message = "cannot acquire state change lock" }
+  end })
+  test.equal({ move.acts, problem.message, #move.ctx.warnings, move.ctx.warnings[1].message },
+    { { "abort" }, "the move was given up, it took longer than --timeout allows", 1,
+      "the move cannot be looked at: cannot acquire state change lock" })
 end)
 
 test.case("the timeout may pause the domain or switch to post-copy instead", function()

@@ -37,7 +37,7 @@ local function fake_host(name, fields)
       return list
     end,
   }
-  function one.facts() return {} end
+  function one.facts() return { user = fields.user, user_id = fields.user and 1000 } end
   function one.is_local() return fields.is_local or false end
   function one.address_for(_, other) return "address of " .. name .. " for " .. other.name end
   return one
@@ -72,6 +72,14 @@ test.case("a move knows both hosts and the domain, and is opened once", function
     { "address of kvm1 for kvm2", "address of kvm2 for kvm1", 1 })
   test.is_true(rawequal(migrate.open(ctx, parameters()), move), "the same move")
   test.equal(ctx.hosts.kvm1.asked, 1)
+end)
+
+test.case("a user who is not root is refused, before and after what libvirt says to them", function()
+  for _, down in ipairs { false, true } do
+    local problem = test.raises("NOT_ROOT", migrate.open, context_of(nil, { user = "ops", down = down }), parameters())
+    test.equal(tostring(problem), "kvm2: drover works there as the user 'ops', and a move needs root")
+    test.matches(problem.hint, "name the host as root@kvm2")
+  end
 end)
 
 test.case("another name and an address for the bytes may be given", function()

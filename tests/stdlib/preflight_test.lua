@@ -85,8 +85,10 @@ test.case("the domain's state", function()
   test.equal(check("domain", "the domain's state", a_move({}, { state = { state = "paused", reason = "user" } })), {})
   test.equal(check("domain", "the domain's state", a_move({}, { state = { state = "shutoff" } })),
     { "kvm1: 'web1' is shut off" })
-  test.equal(check("domain", "the domain's state", a_move({}, { state = { state = "paused", reason = "ioerror" } })),
-    { "kvm1: 'web1' is paused (ioerror)" })
+  local lines, _, faults = check("domain", "the domain's state", a_move({}, { state = { state = "paused",
+    reason = "ioerror" } }))
+  test.equal(lines, { "kvm1: 'web1' is paused (ioerror)" })
+  test.matches(faults[1].hint, "drover reconcile web1 %-%-hosts kvm1,kvm2$")
 end)
 
 for body, expected in pairs {
@@ -113,6 +115,8 @@ for _, row in ipairs {
     .. "this libvirt" },
   { { undefine_source = true, persistent = false }, "--undefine-source without --persistent would leave no definition "
     .. "anywhere" },
+  { { bandwidth = 100 }, "--bandwidth 100 is 100 B a second, and libvirt can be told no less than 1 MiB" },
+  { { bandwidth = 1 << 20 } },
   { { key = "none" }, "--key none leaves the source no way to the destination" },
   { { key = "none", mode = "managed", channel = "direct" } },
   { { key = "existing" } },

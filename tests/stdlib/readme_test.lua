@@ -76,6 +76,14 @@ test.case("the README's own playbook runs", function()
   test.is_true(core.version, "a version")
 end)
 
+test.case("the README's own inventory loads", function()
+  local folder <close> = fakes.folder()
+  inventory.load(fakes.write(folder.path .. "/hosts.lua", blocks("lua")[2]))
+  test.equal({ inventory.names(), inventory.find("kvm1").migrate_address, inventory.group "rack1" },
+    { { "kvm1", "kvm2" }, "10.1.0.11", { "kvm2" } })
+  inventory.load()
+end)
+
 -- The steps and the summary of a run as the README's first block has them.
 local function shown()
   local block = blocks("console")[1]

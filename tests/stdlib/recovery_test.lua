@@ -269,7 +269,7 @@ test.case("a failed run is undone; --keep-on-failure leaves it for drover undo",
   test.equal({ kept.exit_code, toy_run.left() }, { 1, "first made second" })
   local run = toy_run.newest()
   test.is_true(kept.output:find("drover undo " .. run.id, 1, true), kept.output)
-  test.matches(kept.output, "kept: make the file second")
+  test.matches(kept.output, "not taken back: make the file second")
   test.matches(toy_run.drover({ "recover" }).output, "nothing to recover")
   test.equal(toy_run.drover({ "recover", run.id }).exit_code, 2)
   local undone = toy_run.drover { "undo", run.id:sub(1, #run.id - 2) }

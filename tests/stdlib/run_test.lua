@@ -149,14 +149,34 @@ test.case("exit codes: 1, 2, 3, 130, and 3 before 130", function()
     code { code = "CANCELLED", needs_operator = true } }, { 1, 2, 3, 130, 3 })
 end)
 
+test.case("Ctrl-C tells the step and whether the run's work stands, not the call in which it was heard", function()
+  local function told(commits)
+    local _, problem = execute { run = function(ctx)
+      if commits then ctx:commit() end
+      ctx:step("a long step", function() errors.raise { code = "CANCELLED", message = "cancelled: sleep" } end)
+    end }
+    local written = {}
+    local before = io.stderr
+    rawset(io, "stderr", { write = function(_, ...) written[#written + 1] = table.concat { ... } end })
+    local code = require "show_error"(problem, false, false)
+    rawset(io, "stderr", before)
+    test.equal(code, 130)
+    return table.concat(written):match("^[^\n]+")
+  end
+  test.equal(told(false), "drover: interrupted in the step 'a long step'; what the run did is undone")
+  test.equal(told(true), "drover: interrupted in the step 'a long step'; the work was complete already, and stands")
+end)
+
 test.case("all faults of a check are raised at once, and nothing was run", function()
   local ran = false
-  local _, problem = execute { check = function(ctx)
+  local _, problem, _, one = execute { check = function(ctx)
     ctx:fault("first", "hint one", "kvm1")
     ctx:fault("second")
   end, run = function() ran = true end }
   test.equal({ problem.code, #problem.faults, ran }, { "CHECK_FAILED", 2, false })
   test.matches(problem.message, "2 things stand in the way; nothing was changed")
+  test.equal(json.decode(one.error).faults, { { message = "first", hint = "hint one", host = "kvm1" },
+    { message = "second" } })
   _, problem = execute { check = function(ctx) ctx:fault("only", "its hint", "kvm1") end }
   test.equal({ tostring(problem), problem.hint }, { "kvm1: only", "its hint" })
 end)
@@ -176,8 +196,31 @@ test.case("keep_on_failure leaves everything and lists it", function()
     error "broken"
   end }, { keep_on_failure = true })
   test.equal({ there, one.kept, one.state, problem.code }, { { kept = true }, true, "failed", "LUA_ERROR" })
-  test.equal(screen.notes, { "kept: make kept" })
+  test.equal(screen.notes, { "not taken back: make kept" })
+  test.equal(screen.warnings[1].hint, "once you have looked: drover undo " .. one.id)
   there = {}
+end)
+
+test.case("keep_on_failure keeps nothing of a run that made nothing", function()
+  local _, problem, screen, one = execute({ check = function(ctx) ctx:fault "no" end, run = function() end },
+    { keep_on_failure = true })
+  test.equal({ problem.code, one.kept, one.state, #screen.warnings }, { "CHECK_FAILED", false, "failed", 0 })
+end)
+
+test.case("a check that would change a host is refused, whatever runs it, and changes nothing", function()
+  local folder <close> = fakes.folder()
+  local file = folder.path .. "/file"
+  local definition = { check = function() machine:write_file(file, "text") end, run = function() end }
+  for _, runs in ipairs { run.check, run.plan } do
+    local problem = test.raises("CHECK_CHANGES", runs, loaded(definition), {}, { screen = fakes.screen() })
+    test.matches(tostring(problem), "run_test.lua:%d+: host.Machine.write_file may change a host, and check only reads")
+  end
+  local _, problem = execute(definition)
+  test.equal({ problem.code, problem.hint }, { "CHECK_CHANGES", "do it in run, in a step" })
+  _, problem = execute { check = function() machine:exec { "touch", file } end, run = function() end }
+  test.matches(problem.hint, "query instead of exec")
+  test.is_nil(machine:stat(file))
+  machine:write_file(file, "text")  -- and after a check that failed, changes are made again
 end)
 
 test.case("a second run of a domain is refused with the first one's id", function()
@@ -253,6 +296,7 @@ test.case("a plan records changes inside a step, in order, and makes none", func
   end)
   test.equal(#result.changes, 2)
   test.matches(result.changes[1].text, "^host.Machine.write_file%(")
+  test.equal(result.changes[1].host, "localhost")
   test.equal({ result.changes[2].host, result.changes[2].temporary, result.changes[2].lines, result.changes[2].step },
     { "kvm2", true, { "the line" }, "write" })
   test.is_nil(machine:stat(folder.path .. "/file"))
@@ -277,8 +321,9 @@ test.case("a change outside of a step refuses, before and after steps", function
       machine:write_file(file, "text")
     end,
   } do
-    local problem = test.raises("LUA_ERROR", plan, body)
+    local problem = test.raises("OUTSIDE_STEP", plan, body)
     test.matches(problem.message, "write_file changes a host, and stands outside of a step")
+    test.matches(problem.where, "run_test.lua:%d+$")
     test.is_nil(machine:stat(file))
   end
   machine:write_file(file, "text")  -- and after a plan that failed, changes are made again

@@ -53,6 +53,14 @@ TEST_CASE("a host key that is not known stops, with its fingerprint and what to 
   REQUIRE(changed.code == "HOST_KEY_CHANGED");
   REQUIRE(contains(changed.message, fingerprint));
   REQUIRE(contains(changed.message, other.fingerprint));
+  REQUIRE(contains(changed.hint, "ssh_host_ed25519_key.pub"));
+  REQUIRE(contains(changed.hint, "ssh-keygen -f " + (server.folder / "known_hosts") +
+                                     " -R '[127.0.0.1]:" + std::to_string(server.port) + "' and drover trust "));
+  options.name = "kvm1";  // as an inventory calls it
+  changed = connect_error(options);
+  REQUIRE(changed.host == "kvm1");
+  REQUIRE(contains(changed.message, "the host key of kvm1 is not the known one"));
+  options.name.reset();
 
   options.host_key = read_text(server.folder / "host_key.pub");  // pinned: no file is asked
   REQUIRE(who(options) == "in\n");

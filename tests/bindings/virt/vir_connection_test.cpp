@@ -26,6 +26,11 @@ TEST_CASE("only the driver in this process is called directly", "[virt]") {
   CHECK_FALSE(is_in_process_uri("test+unix:///default"));
   CHECK_FALSE(is_in_process_uri("test://host/default"));
   CHECK_FALSE(is_in_process_uri("qemu:///system"));
+  CHECK(is_embedded_uri("secret:///embed?root=/tmp/x"));
+  CHECK(is_embedded_uri("qemu:///embed"));
+  CHECK_FALSE(is_embedded_uri("qemu:///embedded"));
+  CHECK_FALSE(is_embedded_uri("qemu+ssh://host/system?socket=:///embed?"));
+  CHECK_FALSE(is_embedded_uri("qemu:///system"));
 }
 
 TEST_CASE("the host of a URI is what errors name", "[virt]") {

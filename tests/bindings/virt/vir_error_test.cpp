@@ -33,6 +33,11 @@ TEST_CASE("the text decides where the number says too little", "[virt]") {
       "HOST_KEY_CHANGED");
   CHECK(stable_code(VIR_ERR_SYSTEM_ERROR,
                     "Cannot recv data: root@a: Permission denied (publickey).: Connection reset") == "AUTH_FAILED");
+  // An end of file of a helper that never reached the daemon, or of an ssh that never reached the host, lost nothing.
+  CHECK(stable_code(VIR_ERR_SYSTEM_ERROR,
+                    "End of file while reading data: virt-ssh-helper: cannot connect to 's': Failed to connect socket "
+                    "to 's': No such file or directory: Input/output error") == "NO_CONNECTION");
+  CHECK(stable_code(VIR_ERR_SYSTEM_ERROR, "End of file while reading data: Input/output error") == "CONNECTION_LOST");
   CHECK(stable_code(VIR_ERR_SYSTEM_ERROR, "cannot write data to file: No space left on device") == "NO_SPACE");
   CHECK(stable_code(VIR_ERR_INTERNAL_ERROR, "connection closed due to keepalive timeout") == "CONNECTION_LOST");
   CHECK(stable_code(VIR_ERR_OPERATION_FAILED, "domain 'a' already exists with uuid 1") == "ALREADY_EXISTS");

@@ -58,7 +58,7 @@ end)
 -- A host that has everything; fields replace what it has.
 local function a_host(name, fields)
   local one = { name = name, domain = {}, backend = "nftables", run = "tmpfs", facts_of = { libvirt_version = "9.0.0",
-    qemu_version = "7.2.4", distribution = { id = "debian" } }, kvm = {} }
+    qemu_version = "7.2.4", user_id = 0, user = "root", distribution = { id = "debian" } }, kvm = {} }
   for field, value in pairs(fields or {}) do one[field] = value end
   one.virt = { hostname = function()
     if one.no_libvirt then errors.raise { domain = "virt", code = "NO_CONNECTION", message = "no socket" } end
@@ -98,6 +98,7 @@ test.case("a host that lacks nothing: a line a check, and exit code 0", function
   local text, code = of_hosts({ kvm1 = {} }, { "kvm1" })
   test.equal({ text, code }, { [[
 kvm1
+  ok  login                    as root
   ok  libvirt                  libvirt 9.0.0 answers at qemu+ssh://kvm1/system
   ok  QEMU                     QEMU 7.2.4
   ok  hardware virtualisation  /dev/kvm is there
@@ -110,7 +111,7 @@ nothing is missing]], 0 })
 end)
 
 test.case("what mends it is what that distribution says, below the check", function()
-  local nothing = { libvirt_version = nil, qemu_version = nil }
+  local nothing = { libvirt_version = nil, qemu_version = nil, user_id = 0 }
   for id, words in pairs { debian = { "apt install libvirt%-daemon%-system", "apt install qemu%-system%-x86" },
     rocky = { "dnf install libvirt%-daemon%-kvm", "dnf install qemu%-kvm" },
     unheard_of = { "apt install libvirt", "apt install qemu" } } do
@@ -128,6 +129,14 @@ test.case("a daemon that is installed and does not answer is started, not instal
   test.matches(text, "\n1 thing is missing$")
 end)
 
+test.case("a login that is not root's cannot make what a move needs", function()
+  local facts = { libvirt_version = "9.0.0", qemu_version = "7.2.4", user_id = 1000, user = "ops",
+    distribution = { id = "debian" } }
+  local text, code = of_hosts({ ["ops@kvm1"] = { facts_of = facts } }, { "ops@kvm1" })
+  test.matches(text, "no  login +as 'ops', not root: .-\n +log in as root@kvm1\n")
+  test.equal(code, 1)
+end)
+
 test.case("no hardware virtualisation, a /run on a disk and an unknown firewall are said", function()
   local text = of_hosts({ kvm1 = { kvm = false, run = "ext2/ext3", backend = false } }, { "kvm1" })
   test.matches(text, "no  hardware virtualisation +there is no /dev/kvm")
@@ -141,12 +150,12 @@ test.case("several hosts in the order given; one that cannot be reached does not
     errors.raise { domain = "ssh", code = "HOST_KEY_UNKNOWN", message = "the host key is not known" }
   end }, { "kvm2", "kvm1" })
   test.equal(code, 1)
-  test.matches(text, "^kvm2\n  no  connection  the host key is not known\n +drover trust kvm2\nkvm1\n  ok  libvirt")
+  test.matches(text, "^kvm2\n  no  connection  the host key is not known\n +drover trust kvm2\nkvm1\n  ok  login")
 end)
 
 test.case("as data: hosts with their checks", function()
   local text, code = of_hosts({ kvm1 = { run = "ext4" } }, { "kvm1" }, true)
   local data = json.decode(text)
-  test.equal({ code, #data, data[1].host, #data[1].checks, data[1].checks[6].ok, data[1].checks[1].ok },
-    { 1, 1, "kvm1", 8, false, true })
+  test.equal({ code, #data, data[1].host, #data[1].checks, data[1].checks[7].ok, data[1].checks[1].ok },
+    { 1, 1, "kvm1", 9, false, true })
 end)

@@ -61,7 +61,8 @@ run RUN: toy, web1 kvm2
 
   warning  mind the gap
   ok  make it                                            N ms
-      sent: 107 MiB
+
+  sent  107 MiB
 
 Granted for the time of the run:
   taken back  make the key on kvm2

@@ -32,7 +32,8 @@ test.case("a line a run, newest first: outcome in words, how long it took, what 
   end
   test.equal(lines, { "RUN OUTCOME TOOK PLAYBOOK ABOUT", "20261121-000003-cccccc at work live-migrate",
     "20261121-000002-bbbbbb needs an operator N ms live-migrate mail kvm2",
-    "20261121-000001-aaaaaa done N ms live-migrate web1 kvm1 -> kvm2" })
+    "20261121-000001-aaaaaa done N ms live-migrate web1 kvm1 -> kvm2",
+    "needs an operator: once that is settled: drover recover 20261121-000002-bbbbbb" })
   local columns = {}
   for line in result.output:gmatch("[^\n]+") do
     columns[#columns + 1] = line:find("PLAYBOOK", 1, true) or line:find("live-migrate", 1, true)

@@ -1,0 +1,239 @@
+--- Watching a move: its progress, the timeout and the convergence policy, and hosts that say nothing of it.
+-- Tested by tests/stdlib/migrate_job_test.lua and the lab's tests.
+local async = require "async"
+local converge = require "migrate.converge"
+local core = require "drover.core"
+local errors = require "errors"
+local reconcile = require "reconcile"
+local script = require "script"
+local units = require "units"
+
+local watch = {}
+
+local between_looks = "200ms"
+
+--- What is shown and kept of a look at the job.
+function watch.progress_fields(statistics)
+  local remaining_bytes = (statistics.memory_remaining_bytes or 0) + (statistics.disk_remaining_bytes or 0)
+  local total_bytes = (statistics.memory_total_bytes or 0) + (statistics.disk_total_bytes or 0)
+  local rate_bytes_s = (statistics.memory_bytes_per_s or 0) + (statistics.disk_bytes_per_s or 0)
+  local dirty_bytes_s = statistics.memory_dirty_rate_pages_per_s and
+    statistics.memory_dirty_rate_pages_per_s * (statistics.memory_page_size_bytes or 4096) or nil
+  local fields = { remaining_bytes = remaining_bytes, total_bytes = total_bytes,
+    iteration = statistics.memory_iteration, elapsed_ms = statistics.time_elapsed_ms }
+  if rate_bytes_s > 0 then
+    fields.rate_bytes_s = rate_bytes_s
+    local gain = rate_bytes_s - (dirty_bytes_s or 0)
+    if gain > 0 then fields.estimate_ms = remaining_bytes * 1000 // gain end
+  end
+  if dirty_bytes_s and dirty_bytes_s > 0 then fields.dirty_bytes_s = dirty_bytes_s end
+  return fields
+end
+
+-- What a policy, or the timeout, may do to a move that does not end.
+local actions = {
+  downtime = function(move, step)
+    move.ctx:warn(("the move does not converge: downtime of up to %d ms is allowed"):format(step.downtime_ms))
+    move.domain:set_migrate_max_downtime_ms(step.downtime_ms)
+  end,
+  suspend = function(move)
+    move.ctx:warn("the move does not converge: the domain is paused until it is over")
+    move.domain:suspend()
+  end,
+  ["post-copy"] = function(move)
+    move.ctx:warn("the move does not converge: switching to post-copy",
+      "from here on a broken link stops the guest until it is back")
+    move.domain:start_post_copy()
+    move.in_post_copy = true
+  end,
+  abort = function(move, step)
+    move.gave_up = step.reason
+    move.domain:abort_job {}
+  end,
+}
+
+-- Says whether it was done. The move may have ended between the look and the act: that is no failure.
+local function apply(move, step)
+  local ok, problem = core.pcall(actions[step.action], move, step)
+  if ok then return true end
+  if core.is_cancellation(problem) then error(problem, 0) end
+  if not errors.is(problem, "OPERATION_INVALID") and not errors.is(problem, "NO_DOMAIN") then
+    move.ctx:warn(("%s was not done: %s"):format(step.action, errors.message(problem)))
+  end
+  return false
+end
+
+--- How long is waited for what may never come: the source's answer to a look or an act, the end of what was aborted.
+-- A QEMU that stands still holds every call about its domain, and libvirt has no limit of its own for it.
+watch.patience = { answer_ms = 12000, abort_ms = 10000 }
+
+-- QEMU takes the limit once the job is there.
+local function limit_downtime(move, downtime_ms)
+  local problem
+  local done = async.poll("5s", "50ms", function()
+    local ok, result = core.pcall(async.timeout, watch.patience.answer_ms, function()
+      return move.domain:set_migrate_max_downtime_ms(downtime_ms)
+    end)
+    if not ok and core.is_cancellation(result) then error(result, 0) end
+    problem = result
+    return ok
+  end)
+  if not done then
+    move.ctx:warn("--downtime was not set: " .. errors.message(problem), "the move goes on with QEMU's own limit")
+  end
+end
+
+-- Ends the source's connections to the move's ports (ss -K). Where the destination's answers are lost, nothing else
+-- tells the source that the other end is gone; TCP itself waits for a quarter of an hour [tcp(7), tcp_retries2].
+local end_connections = [[
+address=$1
+shift
+for port; do ss --kill --tcp --no-header dst "$address" dport = ":$port" >/dev/null 2>&1; done
+exit 0]]
+
+-- What frees an aborted move that does not end, one after the other: it waits without limit for a destination QEMU that
+-- stands still, and for an answer through a tunnel that does.
+local ways_to_free = {
+  -- The table says whether the destination's copy may go.
+  function(move)
+    reconcile.settle(move.source, move.destination, move.uuid, { before = move.state.state, wait = "0s" })
+  end,
+  function(move)
+    if not move.memory_port then return end
+    script.run(move.source, end_connections, { move.to_address, move.memory_port, move.disks_port })
+  end,
+  function(move) move.ctx:release "tunnel" end,
+}
+
+local function free(move, times)
+  if times == 1 then move.ctx:warn "the move was aborted and does not end; what it waits for is taken away" end
+  local ok, problem = core.pcall(ways_to_free[times], move)
+  if not ok and core.is_cancellation(problem) then error(problem, 0) end
+end
+
+-- How often the way of the bytes is looked at: a reload of the firewall in the middle of a move closes it.
+local between_renewals_ms = 1500
+
+local function renew(move)
+  local ok, problem = core.pcall(move.ctx.renew, move.ctx)
+  if ok then return end
+  if core.is_cancellation(problem) then error(problem, 0) end
+  move.ctx:warn("what the move needs could not be looked at: " .. errors.message(problem))
+end
+
+-- body in a task of its own, begun again only once it ended: a host that does not answer is not asked over and over,
+-- and holds up nobody. run(limit_ms, ...) waits so long for its end, and gives true and what body gave, or false.
+local function aside(body)
+  local self, task, began_ms = {}, nil, nil
+  function self.run(limit_ms, ...)
+    if not task then
+      task, began_ms = async.spawn(body, ...), async.monotonic_ms()
+    end
+    if not async.poll(limit_ms, 5, function() return task:ready() end) then return false end
+    local ended = task
+    task = nil
+    return true, async.await(ended)
+  end
+  -- How long it has been under way.
+  function self.silent_ms() return task and async.monotonic_ms() - began_ms or 0 end
+  function self.stop()
+    if not task or task:ready() then return end
+    task:cancel()
+    async.poll("2s", 5, function() return task:ready() end)
+  end
+  return setmetatable(self, { __close = self.stop })
+end
+
+-- The job, and whether that is an answer: a QEMU that answers late, or a lock that is held for long (libvirt ends a
+-- look of its own after 30 s behind another one), must not keep the time limit from acting.
+local function read_job(move)
+  local no_job = { "OPERATION_INVALID", "NO_DOMAIN" }
+  local ok, statistics = core.pcall(errors.catch, no_job, move.domain.job, move.domain)
+  if ok then return statistics, true end
+  if core.is_cancellation(statistics) then error(statistics, 0) end
+  if not move.look_failed then
+    move.look_failed = true
+    move.ctx:warn("the move cannot be looked at: " .. errors.message(statistics), "its time limit acts all the same")
+  end
+  return nil, false
+end
+
+-- The move is not waited for any longer: what became of it, both hosts are asked.
+local function leave(move, moving, reason)
+  move.gave_up, move.left = reason, true
+  moving:cancel()
+end
+
+-- What the watcher knows: began_ms, aborted_ms and freed (an abort was taken; so many ways to free it were tried),
+-- acted (the timeout did its work). From post-copy there is no way back, and its guest must not be paused nor lose its
+-- tunnel: it goes on to its end.
+local function is_late(move, known)
+  return not move.in_post_copy and async.monotonic_ms() - known.began_ms > move.p.timeout
+end
+
+-- What is done about a source that says nothing of its move. Says whether the move was left.
+local function bear_silence(move, moving, known, silent_ms)
+  if silent_ms < watch.patience.answer_ms then return false end
+  local what = ("%s has not said for %s how the move goes"):format(move.source.name,
+    units.format_duration(watch.patience.answer_ms))
+  if is_late(move, known) then
+    leave(move, moving, "it took longer than --timeout allows, and " .. what)
+    return true
+  end
+  move.ctx:warn(what .. ": QEMU or the storage under it may stand still",
+    ("it is given up after --timeout (%s)"):format(units.format_duration(move.p.timeout)))
+  return false
+end
+
+-- An abort was taken. Says whether the move was left, because nothing makes it end.
+local function hurry_abort(move, moving, known)
+  known.aborted_ms = known.aborted_ms or async.monotonic_ms()
+  if async.monotonic_ms() - known.aborted_ms < watch.patience.abort_ms then return false end
+  if known.freed == #ways_to_free then
+    leave(move, moving, (move.gave_up or "it was aborted") .. ", and its abort does not end")
+    return true
+  end
+  known.freed = known.freed + 1
+  free(move, known.freed)
+  known.aborted_ms = async.monotonic_ms()
+  return false
+end
+
+--- Looks at the job until it is over; shows it, and acts on the timeout and the policy. A timeout whose act fails is
+-- tried again at the next look: a move must not go on for ever because an abort was lost. One that nothing ends, or
+-- that nobody can be asked about any more, is left. `moving` is the task of libvirt's call. Ends when it is cancelled.
+function watch.run(move, moving)
+  local p = move.p
+  local known = { began_ms = async.monotonic_ms(), freed = 0, acted = false }
+  local follower = converge.follow(p.policy)
+  local look <close> = aside(read_job)
+  local act <close> = aside(apply)
+  local renewing <close> = aside(renew)
+  local renewed_ms = known.began_ms
+  if p.downtime > 0 then limit_downtime(move, p.downtime) end
+  while true do
+    async.sleep(between_looks)
+    local ended, statistics, answered = look.run(between_looks, move)
+    if async.monotonic_ms() - renewed_ms > between_renewals_ms and renewing.run(0, move) then
+      renewed_ms = async.monotonic_ms()
+    end
+    if bear_silence(move, moving, known, math.max(look.silent_ms(), act.silent_ms())) then return end
+    if statistics and statistics.type == "cancelled" then
+      if hurry_abort(move, moving, known) then return end
+    elseif statistics and statistics.type ~= "none" then
+      move.last_statistics = statistics
+      move.ctx:progress("move " .. move.name, watch.progress_fields(statistics))
+      local step = not move.in_post_copy and follower:next(statistics)
+      if step then act.run(between_looks, move, step) end
+    end
+    local is_over = ended and answered and not (statistics and statistics.type ~= "none")
+    local is_aborted = statistics and statistics.type == "cancelled"
+    if not is_over and not is_aborted and not known.acted and is_late(move, known) then
+      local _, done = act.run(between_looks, move,
+        { action = p.timeout_action, reason = "it took longer than --timeout allows" })
+      known.acted = done
+    end
+  end
+end
+
+return watch
