@@ -100,8 +100,7 @@ ConnectionPtr VirConnection::open(const OpenRequest& request) {
   std::call_once(silenced, silence_error_output);
   checked_uri(request.uri);  // refuses before anything is begun
   // An embedded driver is there once in a process, and has no other side.
-  bool has_pulse =
-      !is_in_process_uri(request.uri) && !is_embedded_uri(request.uri) && request.keepalive_interval_s > 0;
+  bool has_pulse = !is_in_process_uri(request.uri) && !is_embedded_uri(request.uri) && request.keepalive_interval_s > 0;
   if (!is_in_process_uri(request.uri)) ensure_event_thread();
   // Both at once: over a long line each opening takes a while.
   std::future<Opened> second;
