@@ -89,7 +89,7 @@ class WorkOperation : public Operation {
     auto mailbox = loop_->mailbox();
     runtime.workers().submit([self, work = std::move(work), mailbox, token = token_]() mutable {
       std::function<void()> deliver;
-      Stopwatch stopwatch(self->description());
+      std::optional<Stopwatch> stopwatch(self->description());
       try {
         token->throw_if_cancelled(self->description());
         deliver = [self, push = work(*token)]() {
@@ -107,6 +107,7 @@ class WorkOperation : public Operation {
           self->fail(Error("drover", "INTERNAL", text));
         };
       }
+      stopwatch.reset();  // before the result is there: the program may end with it
       work = nullptr;
       self.reset();
       mailbox->post(std::move(deliver));

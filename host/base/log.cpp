@@ -25,11 +25,12 @@ std::atomic<Level>& current() {
   return level;
 }
 
-// Made when something is written first: a run that logs nothing does not pay for it.
+// Made when something is written first: a run that logs nothing does not pay for it. Never destroyed: a worker that
+// libvirt keeps may write while the program ends.
 spdlog::logger& logger() {
-  static const auto made = [] {
+  static spdlog::logger* const made = [] {
     auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>();
-    auto one = std::make_shared<spdlog::logger>("drover", sink);
+    auto* one = new spdlog::logger("drover", sink);
     one->set_pattern("%H:%M:%S.%e %^%l%$ %v");
     one->set_level(spdlog::level::trace);
     one->flush_on(spdlog::level::trace);
