@@ -130,25 +130,25 @@ int end_run(lua_State* L) {
 
 Push push_holder(std::string holder) {
   return [holder = std::move(holder)](lua_State* L) {
-    if (holder.empty()) return 0;
-    core::push(L, holder);
-    return 1;
+    if (!holder.empty()) core::push(L, holder);
+    return holder.empty() ? 0 : 1;
   };
 }
 
 int claim_object(lua_State* L) {
   auto store = check_store(L, "Journal.claim_object");
   Args args(L, "Journal.claim_object");
-  std::string id = args.text(2, "run");
-  std::string object = args.text(3, "object");
   return start(L, "write the run's object to the journal",
-               [=]() -> Push { return push_holder(store->claim_object(id, object)); });
+               [store, id = args.text(2, "run"), object = args.text(3, "object")]() -> Push {
+                 return push_holder(store->claim_object(id, object));
+               });
 }
 
 int find_holder(lua_State* L) {
   auto store = check_store(L, "Journal.find_holder");
-  std::string object = Args(L, "Journal.find_holder").text(2, "object");
-  return start(L, "read the journal", [=]() -> Push { return push_holder(store->find_holder(object)); });
+  return start(L, "read the journal", [store, object = Args(L, "Journal.find_holder").text(2, "object")]() -> Push {
+    return push_holder(store->find_holder(object));
+  });
 }
 
 int set_run_kept(lua_State* L) {
@@ -308,6 +308,7 @@ int events(lua_State* L) {
 
 constexpr auto waits = core::Blocking::yes;
 const char* const unusable = "JOURNAL_UNUSABLE";
+const core::Value run_id{"run", "string", "The id of a run."};
 
 core::Class journal_class() {
   return {
@@ -326,7 +327,7 @@ core::Class journal_class() {
           {"end_run",
            end_run,
            "Ends a run.",
-           {{"run", "string", "The id of a run."},
+           {run_id,
             {"state", "string", "done, failed, interrupted, needs_operator, recovered or undone."},
             {"error?", "string", "JSON of the error."}},
            {},
@@ -335,7 +336,7 @@ core::Class journal_class() {
           {"claim_object",
            claim_object,
            "Says what the run is about, unless another run of that object is not finished: then its id is given.",
-           {{"run", "string", "The id of a run."}, {"object", "string", "A domain's UUID."}},
+           {run_id, {"object", "string", "A domain's UUID."}},
            {{"holder", "string?", "The other run; nil when the object is this run's now."}},
            unusable,
            waits},
@@ -349,21 +350,21 @@ core::Class journal_class() {
           {"set_run_kept",
            set_run_kept,
            "Marks a run whose entries were left on purpose, or takes that back.",
-           {{"run", "string", "The id of a run."}, {"kept", "boolean", "Whether its entries stay for a person."}},
+           {run_id, {"kept", "boolean", "Whether its entries stay for a person."}},
            {},
            unusable,
            waits},
           {"commit_run",
            commit_run,
            "Ends all undo entries of a run and makes its follow-ups due, at once and durably.",
-           {{"run", "string", "The id of a run."}},
+           {run_id},
            {},
            unusable,
            waits},
           {"adopt_run",
            adopt_run,
            "Takes over a dead run, or one that needs an operator; false when somebody alive has it or it was finished.",
-           {{"run", "string", "The id of a run."}},
+           {run_id},
            {{"adopted", "boolean", ""}},
            unusable,
            waits},
@@ -377,22 +378,21 @@ core::Class journal_class() {
           {"find_run",
            find_run,
            "The run of that id, or of a unique beginning of it.",
-           {{"run", "string", "The id of a run."}},
+           {run_id},
            {{"run", "table?", "The id of a run."}},
            "AMBIGUOUS_RUN, JOURNAL_UNUSABLE",
            waits},
           {"add_intent",
            add_intent,
            "Writes an entry before its effect, durably.",
-           {{"run", "string", "The id of a run."},
-            {"entry", "table", "type (lease, undo, follow_up), kind, label, arguments (JSON)."}},
+           {run_id, {"entry", "table", "type (lease, undo, follow_up), kind, label, arguments (JSON)."}},
            {{"sequence", "integer", "The number that add_intent gave."}},
            unusable,
            waits},
           {"mark_entry",
            mark_entry,
            "Marks an entry done, ended or failed.",
-           {{"run", "string", "The id of a run."},
+           {run_id,
             {"sequence", "integer", "The number that add_intent gave."},
             {"state", "string", "done, ended, failed."},
             {"result?", "string", "JSON of what the grant gave."},
@@ -403,26 +403,18 @@ core::Class journal_class() {
           {"entries",
            entries,
            "The entries of a run, in order.",
-           {{"run", "string", "The id of a run."}},
+           {run_id},
            {{"entries", "table[]", ""}},
            unusable,
            waits},
           {"add_event",
            add_event,
            "Adds to a run's history.",
-           {{"run", "string", "The id of a run."},
-            {"type", "string", "step, warning, progress, lease, ended, ..."},
-            {"data", "string", "JSON."}},
+           {run_id, {"type", "string", "step, warning, progress, lease, ended, ..."}, {"data", "string", "JSON."}},
            {},
            unusable,
            waits},
-          {"events",
-           events,
-           "The history of a run.",
-           {{"run", "string", "The id of a run."}},
-           {{"events", "table[]", ""}},
-           unusable,
-           waits},
+          {"events", events, "The history of a run.", {run_id}, {{"events", "table[]", ""}}, unusable, waits},
       },
       core::destroy_object<Journal>};
 }

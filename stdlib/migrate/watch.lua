@@ -125,7 +125,8 @@ local function renew(move)
 end
 
 -- body in a task of its own, begun again only once it ended: a host that does not answer is not asked over and over,
--- and holds up nobody. run(limit_ms, ...) waits so long for its end, and gives true and what body gave, or false.
+-- and holds up nobody. run(limit_ms, ...) waits so long for its end, and gives true and what body gave, or false: then
+-- the next run waits for the same one, so it is to be given the same words.
 local function aside(body)
   local self, task, began_ms = {}, nil, nil
   function self.run(limit_ms, ...)
@@ -211,6 +212,8 @@ function watch.run(move, moving)
   local follower = converge.follow(p.policy)
   local look <close> = aside(read_job)
   local act <close> = aside(apply)
+  local act_late <close> = aside(apply)
+  local steps = {}  -- of the policy, that wait for the one before
   local renewing <close> = aside(renew)
   local renewed_ms = known.began_ms
   if p.downtime > 0 then limit_downtime(move, p.downtime) end
@@ -220,7 +223,9 @@ function watch.run(move, moving)
     if async.monotonic_ms() - renewed_ms > between_renewals_ms and renewing.run(0, move) then
       renewed_ms = async.monotonic_ms()
     end
-    if bear_silence(move, moving, known, math.max(look.silent_ms(), act.silent_ms())) then return end
+    if bear_silence(move, moving, known, math.max(look.silent_ms(), act.silent_ms(), act_late.silent_ms())) then
+      return
+    end
     if statistics and statistics.type == "cancelled" then
       if hurry_abort(move, moving, known) then return end
     elseif statistics and statistics.type ~= "none" then
@@ -229,13 +234,14 @@ function watch.run(move, moving)
       -- libvirt copies the disks first and counts anew for the memory: a bar that falls back must say why.
       local what = #storage.copied(move) > 0 and fields.phase and ", " .. fields.phase or ""
       move.ctx:progress("move " .. move.name .. what, fields)
-      local step = not move.in_post_copy and follower:next(statistics)
-      if step then act.run(between_looks, move, step) end
+      steps[#steps + 1] = not move.in_post_copy and follower:next(statistics) or nil
     end
+    if steps[1] and act.run(between_looks, move, steps[1]) then table.remove(steps, 1) end
+    if move.in_post_copy then steps = {} end
     local is_over = ended and answered and not (statistics and statistics.type ~= "none")
     local is_aborted = statistics and statistics.type == "cancelled"
     if not is_over and not is_aborted and not known.acted and is_late(move, known) then
-      local _, done = act.run(between_looks, move,
+      local _, done = act_late.run(between_looks, move,
         { action = p.timeout_action, reason = "it took longer than --timeout allows" })
       known.acted = done
     end

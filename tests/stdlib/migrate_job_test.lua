@@ -250,6 +250,23 @@ test.case("the timeout may pause the domain or switch to post-copy instead", fun
   test.equal(move.acts, { "start_post_copy" })
 end)
 
+test.case("over a slow line no step of the policy is lost behind the one before it, nor the timeout", function()
+  local function slow() async.sleep "500ms" end
+  local acts = {}
+  for _, timeout in ipairs { 1800000, 900 } do
+    local steps = { { stalls = 1, action = "downtime", downtime_ms = 150 }, { stalls = 2, action = "suspend" } }
+    if timeout == 900 then steps[2] = nil end
+    local move = a_move { timeout = timeout, policy = steps }
+    local iteration = 1
+    running(move, { set_migrate_max_downtime_ms = slow, abort = slow, statistics = function()
+      iteration = iteration + 1
+      return { type = "unbounded", memory_iteration = iteration, memory_remaining_bytes = 100 }
+    end })
+    acts[#acts + 1] = move.acts
+  end
+  test.equal(acts, { { "set_migrate_max_downtime_ms 150", "suspend" }, { "set_migrate_max_downtime_ms 150", "abort" } })
+end)
+
 test.case("A6: what switched to post-copy is neither aborted nor paused any more", function()
   local move = a_move { timeout = 450, policy = { { stalls = 1, action = "post-copy" },
     { stalls = 2, action = "suspend" } } }
