@@ -62,7 +62,8 @@ return {
           needed_bytes[folder] = (needed_bytes[folder] or 0) + math.max(info.allocation_bytes, info.physical_bytes)
           if move.destination:stat(disk.path) then
             move.ctx:fault(disk.path .. " is there already",
-              "remove or rename it; if it is the same storage, say --storage shared", move.destination.name)
+              ("a domain that moved away leaves its disks; when you do not need this one: mv %s %s.old there. If it is "
+                .. "the same storage, say --storage shared"):format(disk.path, disk.path), move.destination.name)
           end
         end
       end
