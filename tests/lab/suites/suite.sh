@@ -9,6 +9,7 @@ lab=$project/tests/lab/lab
 export LAB=${LAB:-$("$lab" status --json | sed -n 's/.*"directory":"\([^"]*\)".*/\1/p')}
 drover_program=${DROVER:-$project/build/dev/drover}
 work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 failures=()
 
 # drover as a person at HOST would run it; output and errors go to $work/out.
@@ -118,6 +119,5 @@ run_cases() {
     fi
   done
   echo "$passed passed, $failed failed${failures[*]:+: ${failures[*]}}"
-  rm -rf "$work"
   ((failed == 0 && passed > 0))
 }
