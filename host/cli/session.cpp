@@ -39,6 +39,22 @@ void print_what_is_open() {
   }
 }
 
+// An abort takes its time, and a person who hears nothing presses again. Not for a program that reads along.
+void tell_interrupt() {
+  if (isatty(STDERR_FILENO) == 0) return;
+  try {
+    journal::Owner self = journal::this_process();
+    if (access((journal::state_folder() + "/journal.db").c_str(), F_OK) != 0) return;
+    journal::Store store(journal::state_folder() + "/journal.db");
+    for (const journal::Run& run : store.runs(newest_runs)) {
+      if (!(run.owner == self) || run.state != "running") continue;
+      std::fputs("\ninterrupted: ending what is under way, then taking back what the run did\n", stderr);
+      return;
+    }
+  } catch (const Error&) {  // the run itself tells what is wrong with its journal
+  }
+}
+
 // A reader that has seen enough (drover report | head) makes no failure.
 bool reader_is_gone() {
   pollfd output{STDOUT_FILENO, POLLOUT, 0};
@@ -68,6 +84,7 @@ Session::Session(const GlobalOptions& options)
   scheduler_.on_unheard_error = [](const Error& error) {
     log::write(log::Level::warn, std::string("a task ended with an error that nobody asked for: ") + error.what());
   };
+  scheduler_.on_interrupt = tell_interrupt;
   scheduler_.on_shielded_interrupt = [](int count) {
     if (count == 1) {
       std::fputs("\nthis must not be cut in half, and ends first; press Ctrl-C once more to leave at once\n", stderr);

@@ -159,6 +159,7 @@ bool Scheduler::stops_for_interrupt() {
     if (on_shielded_interrupt) on_shielded_interrupt(++shielded_interrupts_);
     return false;
   }
+  if (on_interrupt && !std::exchange(interrupted_, true)) on_interrupt();
   // Another task than the main one may be lost to its spawner; the main one must hear of it in any case.
   if (main_ && current_ != main_.get()) main_->cancel();
   if (current_ != nullptr) current_->cancel_wanted_ = false;  // the error that is raised now tells it

@@ -31,6 +31,9 @@ class Scheduler : public core::TaskRunner {
   // of run_main for the others. A cancellation is no error.
   std::function<void(const Error&)> on_unheard_error;
 
+  // Called for the first interrupt that cancels something.
+  std::function<void()> on_interrupt;
+
   // Called for each interrupt that comes while the runtime is shielded; with 1 for the first, 2 for the second.
   std::function<void(int)> on_shielded_interrupt;
 
@@ -49,6 +52,7 @@ class Scheduler : public core::TaskRunner {
   std::map<Task*, Error> unheard_;  // how tasks ended whose result nobody asked for
   std::shared_ptr<Task> main_;
   Task* current_ = nullptr;
+  bool interrupted_ = false;
   int shielded_interrupts_ = 0;
 };
 

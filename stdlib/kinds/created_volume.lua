@@ -1,13 +1,14 @@
 -- Undo "created-volume": delete a volume that this run made, and only then. It is kept
 --   when it cannot be proven that this run made it: the path was free before the intent, and either it is the very file
 --   that was written down after the making (inode and birth), or the run died in between and the file was born after
---   the intent and holds no data yet: before it is written down, no move can have begun;
+--   the intent and holds what a new image does, and nothing else: before it is written down, no move can have begun;
 --   when a domain refers to it (on the other host the same path means other storage, or the same: see the next).
 --   An inactive definition of the run's own domain does not count while the domain is active on the other host: a
 --   move away left it long ago, and nothing ran from this file;
 --   when it is the same storage as the source's, found by experiment.
 -- Arguments: host, other_host, path, source_path, run, uuid (of the domain that it was made for, or nil), free_at_s
--- (the host's clock when the path was free).
+-- (the host's clock when the path was free), format ("raw" without it), capacity_bytes. What was made: identity(), or
+-- { foreign = true } when the making itself found that somebody was faster.
 -- Tested by tests/stdlib/created_volume_test.lua and tests/faults.
 local async = require "async"
 local core = require "drover.core"
@@ -62,15 +63,16 @@ local function refers_to(one_host, other, a)
   return user
 end
 
--- Inode, birth (0 where the file system keeps none), last change and allocated bytes; nothing when it is not there.
-local facts = [[stat -L -c '%i %W %Z %b %B' -- "$1" 2>/dev/null; exit 0]]
+-- Inode, birth (0 where the file system keeps none), last change, allocated bytes, size and the first letters; nothing
+-- when it is not there.
+local facts = [[stat -L -c '%i %W %Z %b %B %s' -- "$1" 2>/dev/null && head -c 3 -- "$1" | tr -dc A-Z; exit 0]]
 
 local function look(one, path)
-  local inode, birth_s, changed_s, blocks, block_bytes =
-    script.read(one, facts, { path }).output:match("^(%d+) (%-?%d+) (%d+) (%d+) (%d+)")
+  local inode, birth_s, changed_s, blocks, block_bytes, size_bytes, letters =
+    script.read(one, facts, { path }).output:match("^(%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+)\n(%u*)")
   if not inode then return nil end
   return { inode = inode, birth_s = math.max(0, tonumber(birth_s)), changed_s = tonumber(changed_s),
-    allocated_bytes = tonumber(blocks) * tonumber(block_bytes) }
+    allocated_bytes = tonumber(blocks) * tonumber(block_bytes), size_bytes = tonumber(size_bytes), letters = letters }
 end
 
 -- libvirt may not have it in its pool's list: its daemon died while it made it, and looked at the pool before qemu-img
@@ -84,17 +86,27 @@ local function find_volume(one, path)
   return one.virt:volume_of_path(path)
 end
 
--- What an image without data takes: a qcow2 header and its first tables.
+-- What an image without data takes at most: a header and its first tables.
 local most_empty_bytes = 1048576
+
+-- Whether a file can be an image that was just made, or begun. Somebody's note of a few bytes is none.
+local function is_new_image(a, now)
+  if now.size_bytes == 0 then return true end
+  if (a.format or "raw") == "raw" then
+    return now.allocated_bytes == 0 and (not a.capacity_bytes or now.size_bytes == a.capacity_bytes)
+  end
+  return now.allocated_bytes <= most_empty_bytes and (a.format ~= "qcow2" or now.letters == "QFI")
+end
 
 -- Whether this run made the file; else why that is not known.
 local function is_ours(a, made, now)
+  if made and made.foreign then return false, "somebody else made it" end
   if made then
     if made.inode == now.inode and made.birth_s == now.birth_s then return true end
     return false, "it is not the file that this run made"
   end
   local born_s = now.birth_s > 0 and now.birth_s or now.changed_s
-  if a.free_at_s and born_s >= a.free_at_s and now.allocated_bytes <= most_empty_bytes then return true end
+  if a.free_at_s and born_s >= a.free_at_s and is_new_image(a, now) then return true end
   return false, "it appeared when this run was about to make it, and may be somebody else's"
 end
 

@@ -208,9 +208,19 @@ local function make_volume(move, disk)
   -- A file that somebody removed by hand still has its entry in the pool's list.
   if destination.virt:volume_of_path(disk.path) then pool:refresh() end
   local sequence = ctx:undo("created-volume", { host = destination.name, other_host = move.source.name,
-    path = disk.path, source_path = disk.path, run = move.run_id, uuid = move.uuid, free_at_s = free_at_s })
+    path = disk.path, source_path = disk.path, run = move.run_id, uuid = move.uuid, free_at_s = free_at_s,
+    format = disk.format, capacity_bytes = capacity_bytes })
   -- libvirt cannot stop making it: what appears after an interrupt would be nobody's.
-  async.shield(pool.create_volume, pool, volume_xml(disk, capacity_bytes))
+  local ok, problem = core.pcall(async.shield, pool.create_volume, pool, volume_xml(disk, capacity_bytes))
+  if not ok then
+    -- Somebody was faster, and libvirt touched nothing [src/storage/storage_util.c, virStorageBackendVolCreateLocal
+    -- looks, storageBackendCreateRaw opens with O_EXCL].
+    local text = errors.message(problem)
+    if text:find("already exists", 1, true) or text:find("File exists", 1, true) then
+      ctx:made(sequence, { foreign = true })
+    end
+    error(problem, 0)
+  end
   ctx:made(sequence, lease.find("created-volume").identity(destination, disk.path))
 end
 

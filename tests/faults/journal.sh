@@ -7,7 +7,7 @@ die_with_a_journal() { # COPY, a folder of the controller
   local words
   "$lab" on ctl rm -rf /var/lib/drover  # of no other run
   mapfile -t words < <(stock_move)
-  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after intent: leave the domain' -- \
+  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after intent: ask .* who has the domain' -- \
     "$drover_program" "${words[@]}" >"$work/all" 2>&1
   "$lab" on ctl sh -c 'rm -rf "$1" && cp -rp /var/lib/drover "$1"' - "$1"
 }

@@ -24,6 +24,9 @@ local function plain_name(name, label)
   local text = (label or "the run"):gsub("%d%d%d%d%d%d%d%d%-%d%d%d%d%d%d%-%x%x%x%x%x%x", "RUN")
     :gsub("%d+%.%d+%.%d+%.%d+", "ADDRESS"):gsub("%d+%-%d+/tcp", "PORTS/tcp")
     :gsub(" on (%S+)$", function(host) return sides[host] and " on " .. sides[host] end)
+    :gsub("^ask (%S+) and (%S+) ", function(one, other)
+      return sides[one] and sides[other] and ("ask %s and %s "):format(sides[one], sides[other])
+    end)
   if domain then text = text:gsub("/" .. domain:gsub("%p", "%%%0") .. "%.", "/DOMAIN.") end
   text = name .. ": " .. text
   times[text] = (times[text] or 0) + 1

@@ -110,6 +110,31 @@ test.case("condition 1: died before it was written down, and the file is empty a
   test.equal({ w.undo(nil), w.text() }, { "deleted " .. w.arguments.path .. " on b", nil })
 end)
 
+test.case("condition 1: died before it was written down: what no new image is was not made by this run", function()
+  local function undone(arguments, text)
+    local w <close> = world()
+    for name, value in pairs(arguments) do w.arguments[name] = value end
+    fakes.write(w.arguments.path, text)
+    return (w.undo(nil):match "^%a+")
+  end
+  test.equal({ undone({ capacity_bytes = 4096 }, "precious\n"), undone({}, "precious\n"),
+    undone({ format = "qcow2" }, "precious\n"), undone({ format = "qcow2" }, "QFI\xfb\0\0\0\3"),
+    undone({ format = "qcow2" }, "") }, { "kept", "kept", "kept", "deleted", "deleted" })
+  local w <close> = world()
+  w.arguments.capacity_bytes = 4096
+  native.local_machine():exec { "truncate", "--size", "4096", w.arguments.path }
+  test.matches(w.undo(nil), "^deleted")
+  native.local_machine():exec { "truncate", "--size", "8192", w.arguments.path }
+  test.matches(w.undo(nil), "^kept")
+end)
+
+test.case("condition 1: what libvirt found there when it was to make it is somebody else's", function()
+  local w <close> = world()
+  fakes.write(w.arguments.path, "")
+  test.matches(w.undo { foreign = true }, "^kept .+ on b: somebody else made it")
+  test.equal(w.text(), "")
+end)
+
 test.case("condition 1: died before it was written down, and the file has data: it may be somebody else's", function()
   local w <close> = world()
   fakes.write(w.arguments.path, ("x"):rep(2000000))

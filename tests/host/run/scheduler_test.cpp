@@ -175,6 +175,17 @@ TEST_CASE("an interrupt that hits a task which nobody waits for still cancels th
     return 'went on')") == "error CANCELLED");
 }
 
+TEST_CASE("the first interrupt that cancels something is told, once, and none that a shield holds back") {
+  Fixture lua;
+  int told = 0;
+  lua.scheduler.on_interrupt = [&] { ++told; };
+  CHECK(lua.run("return async.shield(function() interrupt() async.sleep(5) return 'whole' end)") == "whole");
+  CHECK(told == 0);
+  CHECK(lua.run("interrupt() async.sleep '20s'") == "error CANCELLED");
+  CHECK(lua.run("interrupt() async.sleep '20s'") == "error CANCELLED");
+  CHECK(told == 1);
+}
+
 TEST_CASE("a shield holds interrupts back and counts them") {
   Fixture lua;
   std::vector<int> told;

@@ -9,7 +9,8 @@ lab=$project/tests/lab/lab
 export LAB=${LAB:-$("$lab" status --json | sed -n 's/.*"directory":"\([^"]*\)".*/\1/p')}
 drover_program=${DROVER:-$project/build/dev/drover}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# A background job that is killed before it forgot its parent's traps runs them too.
+trap '[[ $BASHPID != "$$" ]] || rm -rf "$work"' EXIT
 passed=0 failed=0 failures=()
 
 # drover as a person at HOST would run it; output and errors go to $work/out.
