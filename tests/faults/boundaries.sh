@@ -50,7 +50,8 @@ list_boundaries() { # LIST TITLE words...
     "$lab" on ctl env NO_COLOR=1 FAULT_LOG=$log FAULT_DOMAIN="$guest" FAULT_FROM="$from" FAULT_TO="$to" \
       "$drover_program" "${words[@]}" >"$work/all" 2>&1 || note_fault "the move failed without any fault"
     recover_well
-    "$lab" on ctl cat $log >"$list.new"
+    # A port that libvirt refuses is left for another one: a move of its own, which the next one need not be.
+    "$lab" on ctl cat $log | grep -v ': open PORTS/tcp .*([0-9]*)$' >"$list.new"
     "$lab" on ctl rm -f $log
     (($(wc -l <"$list.new") >= 20 && $(commit_of "$list.new") > 10)) ||
       note_fault "these are not the boundaries of a move: $(<"$list.new")"
