@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "bindings/core/error_object.h"
@@ -23,17 +24,25 @@ namespace {
 constexpr int functions_on_stack = 8;
 constexpr int newest_runs = 100;
 
-// What the runs of this process have out. The journal is read anew: the Lua state is in the middle of something.
+// Gives each run of this process to visit. The journal is read anew: the Lua state is in the middle of something.
+void visit_own_runs(const std::function<void(journal::Store&, const journal::Run&)>& visit) {
+  std::string path = journal::state_folder() + "/journal.db";
+  if (access(path.c_str(), F_OK) != 0) return;
+  journal::Store store(path);
+  journal::Owner self = journal::this_process();
+  for (const journal::Run& run : store.runs(newest_runs)) {
+    if (run.owner == self) visit(store, run);
+  }
+}
+
+// What the runs of this process have out.
 void print_what_is_open() {
   try {
-    journal::Store store(journal::state_folder() + "/journal.db");
-    journal::Owner self = journal::this_process();
-    for (const journal::Run& run : store.runs(newest_runs)) {
-      if (run.owner != self) continue;
+    visit_own_runs([](journal::Store& store, const journal::Run& run) {
       for (const journal::Entry& entry : store.entries(run.id)) {
         if (entry.state != "ended") std::fprintf(stderr, "  not undone: %s\n", entry.label.c_str());
       }
-    }
+    });
   } catch (const std::exception& error) {
     std::fprintf(stderr, "  what is left cannot be listed: %s\n", error.what());
   }
@@ -42,17 +51,12 @@ void print_what_is_open() {
 // An abort takes its time, and a person who hears nothing presses again. Not for a program that reads along.
 void tell_interrupt() {
   if (isatty(STDERR_FILENO) == 0) return;
+  bool at_work = false;
   try {
-    journal::Owner self = journal::this_process();
-    if (access((journal::state_folder() + "/journal.db").c_str(), F_OK) != 0) return;
-    journal::Store store(journal::state_folder() + "/journal.db");
-    for (const journal::Run& run : store.runs(newest_runs)) {
-      if (!(run.owner == self) || run.state != "running") continue;
-      std::fputs("\ninterrupted: ending what is under way, then taking back what the run did\n", stderr);
-      return;
-    }
+    visit_own_runs([&](journal::Store&, const journal::Run& run) { at_work = at_work || run.state == "running"; });
   } catch (const Error&) {  // the run itself tells what is wrong with its journal
   }
+  if (at_work) std::fputs("\ninterrupted: ending what is under way, then taking back what the run did\n", stderr);
 }
 
 // A reader that has seen enough (drover report | head) makes no failure.

@@ -16,6 +16,17 @@ move_in_background() {
   run_process=$!
 }
 
+# move_changed_at BOUNDARY COMMAND words...: a move that stands at that boundary of the journal while the command runs on
+# the controller, and goes on. What it says is in $work/all.
+move_changed_at() {
+  local boundary=$1 command=$2 words
+  mapfile -t words < <(stock_move "${@:3}")
+  : >"$work/events"
+  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" "$boundary" --do "$command" \
+    -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
+  run_process=$!
+}
+
 # until_event PATTERN: waits for a line of the run; fails the case when the run ends first or it takes a minute.
 until_event() {
   local try

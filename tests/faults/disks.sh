@@ -7,23 +7,15 @@ fill_pool() { # HOST: nothing is left on the file system of the guest's disks
     dd if=/dev/zero of="$1/ballast" bs=1M 2>/dev/null' - $pool >/dev/null 2>&1
 }
 break_destination_disk_full() {
-  is_small_pool || return 0
   held && fill_pool "$to"
   run_ended 1 0
   "$lab" on "$to" rm -f $pool/ballast
   recovered_as either
 }
-# Not with a pool on the machine's own disk: filling that would not be friendly.
-is_small_pool() { [[ $("$lab" on "$to" df --output=size -m $pool | tail -n 1) -lt 2000 ]]; }
 
 # The guest's disk appears at the destination after drover looked and before it makes it: not ours, so it stays.
 break_image_appears_before_it_is_made() {
-  local words
-  mapfile -t words < <(stock_move)
-  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after intent: delete' \
-    --do "ssh $to 'echo precious >$image'" -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
-  run_process=$!
-  : >"$work/events"
+  move_changed_at 'after intent: delete' "ssh $to 'echo precious >$image'"
   run_ended 1
   said 'already|exists'
   [[ $("$lab" on "$to" cat $image) == precious ]] || note_fault "the file of somebody else is gone"
@@ -70,12 +62,7 @@ break_destination_is_read_only() {
   recovered_as stayed
 }
 break_destination_becomes_read_only_before_the_disk_is_made() {
-  local words
-  mapfile -t words < <(stock_move)
-  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after intent: delete' \
-    --do "ssh $to '${make_read_only//'$1'/$pool}'" -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
-  run_process=$!
-  : >"$work/events"
+  move_changed_at 'after intent: delete' "ssh $to '${make_read_only//'$1'/$pool}'"
   run_ended 1
   said 'ead-only'
   make_writable
@@ -86,7 +73,6 @@ break_destination_becomes_read_only_before_the_disk_is_made() {
 # write is an error (EXT4_IOC_SHUTDOWN, without its log). It is mounted anew before the recovery.
 break_destination_disk_fails() {
   local device
-  is_small_pool || return 0
   device=$("$lab" on "$to" findmnt --noheadings --output SOURCE $pool | tail -n 1)
   held && "$lab" on "$to" python3 -c '
 import fcntl, os, struct, sys

@@ -85,13 +85,9 @@ forget_backups() { "$lab" on "$to" find /etc/firewalld -name '*.old' -delete; }
 # ---- somebody takes the port between its choice and its use ----
 
 break_port_taken() {
-  local words
-  mapfile -t words < <(stock_move --channel direct --port 49190)
-  : >"$work/events"
-  "$lab" on ctl env NO_COLOR=1 "$project/tests/faults/stop-at" 'after done: open' \
-    --do "ssh $to 'setsid -f timeout 60 busybox nc -l -p 49190 </dev/null >/dev/null 2>&1; sleep 0.3'" \
-    -- "$drover_program" "${words[@]}" >"$work/all" 2>&1 &
-  run_process=$!
+  move_changed_at 'after done: open' \
+    "ssh $to 'setsid -f timeout 60 busybox nc -l -p 49190 </dev/null >/dev/null 2>&1; sleep 0.3'" \
+    --channel direct --port 49190
   run_ended 0 1
   "$lab" on "$to" pkill -f 'nc -l -p 49190'
   recovered_as either

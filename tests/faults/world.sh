@@ -163,6 +163,9 @@ drop_copies() { # HOST NAME...
     [ "$kind" = shared ] || virsh --quiet pool-refresh default' - $pool $world "${@:2}" >/dev/null 2>&1
 }
 
+# Not a pool on the machine's own disk: filling or failing that would not be friendly.
+has_small_pool() { [[ $("$lab" on b df --output=size -m $pool | tail -n 1) -lt 2000 ]]; }
+
 remake_lab() {
   local kind=$world size
   size=$(sed -n 's/^pool_size=//p' "$LAB/session" 2>/dev/null)

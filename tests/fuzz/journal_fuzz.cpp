@@ -4,10 +4,9 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "bindings/journal/store.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace drover;
@@ -18,30 +17,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Folder {
-  ~Folder() { fs::remove_all(path); }
-  std::string file() const { return path + "/journal.db"; }
+struct Folder : tests::TemporaryFolder {
+  Folder() : TemporaryFolder(fuzz::memory_place()) {}
+  std::string file() const { return *this / "journal.db"; }
   void clear() const {
-    for (const char* end : {"", "-wal", "-shm", "-counts"}) std::filesystem::remove_all(file() + end);
+    for (const char* end : {"", "-wal", "-shm", "-counts"}) fs::remove_all(file() + end);
   }
-  const std::string path = fuzz::make_folder();
 };
 
 Folder& folder() {
   static Folder one;
   return one;
-}
-
-void write_bytes(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-  chmod(path.c_str(), 0600);
-}
-
-std::string read_bytes(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
 }
 
 // All that recovery acts on.
@@ -98,7 +84,7 @@ Written write_journal() {
     }
     written.contents = all_of(store);
   }
-  written.bytes = read_bytes(folder().file());
+  written.bytes = tests::read_text(folder().file());
   return written;
 }
 
@@ -111,8 +97,8 @@ void open_damaged(fuzz::Data& data) {
   }
   if (data.ConsumeBool()) bytes.resize(data.ConsumeIntegralInRange<size_t>(1, bytes.size()));
   folder().clear();
-  write_bytes(folder().file(), bytes);
-  if (data.ConsumeBool()) write_bytes(folder().file() + "-wal", data.ConsumeRemainingBytesAsString());
+  tests::write_text(folder().file(), bytes);
+  if (data.ConsumeBool()) tests::write_text(folder().file() + "-wal", data.ConsumeRemainingBytesAsString());
   std::string contents;
   if (fuzz::answers([&] {
         Store store(folder().file());
@@ -124,7 +110,7 @@ void open_damaged(fuzz::Data& data) {
 
 void open_anything(fuzz::Data& data) {
   folder().clear();
-  write_bytes(folder().file(), data.ConsumeRemainingBytesAsString());
+  tests::write_text(folder().file(), data.ConsumeRemainingBytesAsString());
   fuzz::answers([&] {
     Store store(folder().file());
     all_of(store);

@@ -1,13 +1,7 @@
 // known_hosts: whatever is in it, reading it goes well, a revoked key is never known, and a host that was added is
 // known, with every byte that was there before.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <fstream>
-#include <sstream>
-
 #include "bindings/ssh/host_keys.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace drover;
@@ -17,22 +11,6 @@ using fuzz::expect;
 namespace {
 
 const std::string key_line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICf9svRenC/PLKIL9nk6K/pxQgoiFC41wTNvoIncOxs5";
-
-struct Folder {
-  ~Folder() {
-    unlink(file().c_str());
-    rmdir(path.c_str());
-  }
-  std::string file() const { return path + "/known_hosts"; }
-  const std::string path = fuzz::make_folder();
-};
-
-std::string read_back(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
 
 void check_host(const std::string& file, const std::string& known_as, const PublicKey& key) {
   std::vector<KnownEntry> entries = find_known_hosts({file}, known_as);
@@ -48,19 +26,19 @@ void check_host(const std::string& file, const std::string& known_as, const Publ
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
-  static Folder folder;
+  static tests::TemporaryFolder folder(fuzz::memory_place());
   static const PublicKey key = parse_public_key(key_line);
-  std::string contents(reinterpret_cast<const char*>(bytes), size), file = folder.file();
-  std::ofstream(file, std::ios::binary | std::ios::trunc) << contents;
+  std::string contents(reinterpret_cast<const char*>(bytes), size), file = folder / "known_hosts";
+  tests::write_text(file, contents);
   for (const char* known_as : {"kvm1", "[kvm1]:2222", "10.77.0.1"}) check_host(file, known_as, key);
   fuzz::answers([&] { parse_public_key(contents); });
   // With hashed names ssh-keygen is asked, which is too slow here.
   if (contents.find("|1|") != contents.npos) return 0;
   if (fuzz::answers([&] { add_known_host(file, "kvm1", key); })) {
     expect(judge_host_key(find_known_hosts({file}, "kvm1"), key) == HostKeyState::known, "an added host is known");
-    expect(read_back(file).compare(0, contents.size(), contents) == 0, "what was there stays");
+    expect(tests::read_text(file).compare(0, contents.size(), contents) == 0, "what was there stays");
   } else {
-    expect(read_back(file) == contents, "a refusal changes nothing");
+    expect(tests::read_text(file) == contents, "a refusal changes nothing");
   }
   return 0;
 }

@@ -173,19 +173,6 @@ test.case("a host is connected once, by whichever task asks first; what was used
   test.equal({ made, closed[1], closed[2], #closed }, { { "kvm1", "kvm2" }, "last", "first", 4 })
 end)
 
-test.case("a host that could not be connected is tried again by whoever asks next", function()
-  local tries = 0
-  with_context(function(ctx)
-    test.raises("NO_CONNECTION", ctx.host, ctx, "kvm1")
-    test.equal(ctx:host("kvm1").name, "kvm1")
-  end, { connect = function(name)
-    tries = tries + 1
-    if tries == 1 then errors.raise { code = "NO_CONNECTION", message = "no" } end
-    return { name = name, close = function() end }
-  end })
-  test.equal(tries, 2)
-end)
-
 test.case("a history that cannot be written is told once, and stops nothing", function()
   local full = { add_event = function()
     errors.raise { code = "JOURNAL_UNUSABLE", message = "the disk is full", hint = "free some space" }

@@ -3,10 +3,12 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/base/error_of.h"
 #include "tests/bindings/firewall/fake_machine.h"
 
 using namespace drover;
 using namespace drover::firewall;
+using drover::tests::code_of;
 
 namespace {
 
@@ -32,15 +34,6 @@ Change opening(const std::string& from) {
   change.timeout_s = 1800;
   change.mark = "drover run=1";
   return change;
-}
-
-std::string code_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.code;
-  }
-  return "no error";
 }
 
 }  // namespace

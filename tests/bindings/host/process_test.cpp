@@ -12,6 +12,7 @@
 
 #include "host/base/error.h"
 #include "host/base/unique_fd.h"
+#include "tests/base/error_of.h"
 
 using namespace drover;
 using core::CancelToken;
@@ -33,12 +34,7 @@ ExecResult run(const ExecRequest& request) {
 }
 
 std::string code_of(const ExecRequest& request) {
-  try {
-    run(request);
-  } catch (const Error& error) {
-    return error.code;
-  }
-  return "no error";
+  return tests::code_of([&] { run(request); });
 }
 
 size_t open_descriptors() {

@@ -4,8 +4,8 @@
 #include <sqlite3.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <filesystem>
+
+#include "tests/bindings/journal/journal_samples.h"
 
 namespace drover::journal {
 
@@ -25,23 +25,16 @@ void begin_all_at_once(const std::string& path) {
   sqlite3_close(database);
 }
 
-Run run_with(const std::string& id) {
-  Run run;
-  run.id = id;
-  run.owner = this_process();
-  return run;
-}
-
 }  // namespace
 
 TEST_CASE("runs come back newest first, also those of the same millisecond, whatever their ids") {
-  char folder[] = "/tmp/drover-rows.XXXXXX";
-  const std::string path = std::string(mkdtemp(folder)) + "/journal.db";
+  JournalFolder folder;
+  const std::string path = folder.journal();
   std::string begun;
   {
     Store store(path);
     for (const char* id : {"b", "d", "a", "e", "c"}) {
-      store.begin_run(run_with(id));
+      store.begin_run(a_run(id));
       begun = id + (" " + begun);
     }
   }
@@ -51,7 +44,6 @@ TEST_CASE("runs come back newest first, also those of the same millisecond, what
   for (const Run& run : store.runs(-1)) read += run.id + " ";
   CHECK(read == begun);
   CHECK(store.runs(1)[0].id == "c");
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace drover::journal

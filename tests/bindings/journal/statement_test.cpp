@@ -1,6 +1,7 @@
 // Shows one SQL statement of the journal: values go in and come out as they are, and each failure of SQLite is an error
 // that says what a person can do.
 #include "bindings/journal/statement.h"
+#include "tests/base/error_of.h"
 
 #include <sqlite3.h>
 
@@ -8,6 +9,7 @@
 
 using namespace drover::journal;
 using drover::Error;
+using drover::tests::error_of;
 
 namespace {
 
@@ -20,16 +22,6 @@ struct Database {
   sqlite3* handle = nullptr;
   std::string path = "/place/journal.db";
 };
-
-template <class Body>
-Error error_of(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error;
-  }
-  return {"test", "NO_ERROR", "nothing was thrown"};
-}
 
 }  // namespace
 

@@ -11,66 +11,18 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "host/base/error.h"
+#include "tests/base/error_of.h"
+#include "tests/bindings/journal/journal_samples.h"
 
 namespace drover::journal {
+
+using namespace drover::tests;
 
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Folder {
-  Folder() {
-    char name[] = "/tmp/drover-journal.XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { fs::remove_all(path); }
-  std::string journal() const { return path + "/journal.db"; }
-  std::string path;
-};
-
-Run a_run(const std::string& id) {
-  Run run;
-  run.id = id;
-  run.playbook = "live-migrate";
-  run.playbook_text = "return playbook {}";
-  run.parameters = "{}";
-  run.owner = this_process();
-  return run;
-}
-
-Entry an_entry(const std::string& type, const std::string& arguments = "{}") {
-  Entry entry;
-  entry.type = type;
-  entry.kind = "toy";
-  entry.label = "a toy";
-  entry.arguments = arguments;
-  return entry;
-}
-
-template <class Body>
-Error error_of(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error("test", "NO_ERROR", "nothing was thrown");
-}
-
-std::string content_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-void write_content(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
-}
 
 // The pid of a process that is dead and reaped.
 Owner dead_owner() {
@@ -99,7 +51,7 @@ std::string read_all(const std::string& path) {
 }  // namespace
 
 TEST_CASE("a run, its entries and events come back as they were written") {
-  Folder folder;
+  JournalFolder folder;
   {
     Store store(folder.journal());
     store.begin_run(a_run("one"));
@@ -127,7 +79,7 @@ TEST_CASE("a run, its entries and events come back as they were written") {
 }
 
 TEST_CASE("an intent is on the disk when add_intent returns: a process that dies at once leaves it") {
-  Folder folder;
+  JournalFolder folder;
   pid_t child = fork();
   if (child == 0) {
     Store store(folder.journal());
@@ -141,7 +93,7 @@ TEST_CASE("an intent is on the disk when add_intent returns: a process that dies
 }
 
 TEST_CASE("a commit ends undo entries, makes follow-ups due, and leaves leases") {
-  Folder folder;
+  JournalFolder folder;
   Store store(folder.journal());
   store.begin_run(a_run("one"));
   for (const char* type : {"undo", "lease", "follow_up", "follow_up", "undo"}) store.add_intent("one", an_entry(type));
@@ -153,7 +105,7 @@ TEST_CASE("a commit ends undo entries, makes follow-ups due, and leaves leases")
 }
 
 TEST_CASE("old finished runs are forgotten; unfinished ones stay, however old") {
-  Folder folder;
+  JournalFolder folder;
   constexpr int kept = 20;
   Store store(folder.journal(), kept);
   auto run = [&](const std::string& id) {
@@ -189,7 +141,7 @@ TEST_CASE("old finished runs are forgotten; unfinished ones stay, however old") 
 }
 
 TEST_CASE("a run is found by a unique beginning of its id") {
-  Folder folder;
+  JournalFolder folder;
   Store store(folder.journal());
   store.begin_run(a_run("2026-aa"));
   store.begin_run(a_run("2026-ab"));
@@ -201,7 +153,7 @@ TEST_CASE("a run is found by a unique beginning of its id") {
 }
 
 TEST_CASE("A13: a domain belongs to one unfinished run") {
-  Folder folder;
+  JournalFolder folder;
   Store store(folder.journal());
   for (const char* id : {"one", "two"}) store.begin_run(a_run(id));
   CHECK(store.claim_object("one", "uuid").empty());
@@ -218,7 +170,7 @@ TEST_CASE("A13: a domain belongs to one unfinished run") {
 }
 
 TEST_CASE("marking an entry reads that one, however many the run has") {
-  Folder folder;
+  JournalFolder folder;
   Store store(folder.journal());
   store.begin_run(a_run("run"));
   for (int count = 0; count < 2; ++count) store.add_intent("run", an_entry("lease"));
@@ -233,7 +185,7 @@ TEST_CASE("marking an entry reads that one, however many the run has") {
 }
 
 TEST_CASE("two that claim a domain at once: one gets it") {
-  Folder folder;
+  JournalFolder folder;
   {
     Store store(folder.journal());
     for (const char* id : {"0", "1", "2", "3"}) store.begin_run(a_run(id));
@@ -257,7 +209,7 @@ TEST_CASE("two that claim a domain at once: one gets it") {
 }
 
 TEST_CASE("a dead run is adopted once, a living one never") {
-  Folder folder;
+  JournalFolder folder;
   Store store(folder.journal());
   Run dead = a_run("dead");
   dead.owner = dead_owner();
@@ -312,31 +264,31 @@ TEST_CASE("another boot is dead, another machine is not ours to judge") {
 }
 
 TEST_CASE("what is no journal is refused") {
-  Folder folder;
-  write_content(folder.journal(), "just text, and enough of it to look at" + std::string(5000, 'x'));
+  JournalFolder folder;
+  write_text(folder.journal(), "just text, and enough of it to look at" + std::string(5000, 'x'));
   Error error = error_of([&] { Store store(folder.journal()); });
   CHECK(error.code == "JOURNAL_UNUSABLE");
   CHECK(error.hint.find("will not act on a damaged journal") != std::string::npos);
-  fs::create_directory(folder.path + "/dir");
-  CHECK(error_of([&] { Store store(folder.path + "/dir"); }).code == "JOURNAL_UNUSABLE");
+  fs::create_directory(folder / "dir");
+  CHECK(error_of([&] { Store store(folder / "dir"); }).code == "JOURNAL_UNUSABLE");
 }
 
 TEST_CASE("a journal of a newer drover is refused, and not changed") {
-  Folder folder;
+  JournalFolder folder;
   { Store store(folder.journal()); }
   sqlite3* database = nullptr;
   sqlite3_open(folder.journal().c_str(), &database);
   sqlite3_exec(database, "pragma user_version = 99", nullptr, nullptr, nullptr);
   sqlite3_close(database);
-  std::string before = content_of(folder.journal());
+  std::string before = read_text(folder.journal());
   Error error = error_of([&] { Store store(folder.journal()); });
   CHECK(error.code == "JOURNAL_UNUSABLE");
   CHECK(error.message.find("newer drover") != std::string::npos);
-  CHECK(content_of(folder.journal()) == before);
+  CHECK(read_text(folder.journal()) == before);
 }
 
 TEST_CASE("a flipped bit anywhere is an error, or changes nothing that recovery reads") {
-  Folder folder;
+  JournalFolder folder;
   {
     Store store(folder.journal());
     store.begin_run(a_run("one"));
@@ -344,7 +296,7 @@ TEST_CASE("a flipped bit anywhere is an error, or changes nothing that recovery 
     for (int i = 0; i < 5; ++i) store.add_intent("one", an_entry("lease", R"({"path":"/var/lib/x"})"));
     store.mark_entry("one", 1, "ended", "", "");
   }
-  std::string good = content_of(folder.journal());
+  std::string good = read_text(folder.journal());
   std::string expected = read_all(folder.journal());
   REQUIRE(!fs::exists(folder.journal() + "-wal"));
   int detected = 0, harmless = 0;
@@ -352,7 +304,7 @@ TEST_CASE("a flipped bit anywhere is an error, or changes nothing that recovery 
     std::string bad = good;
     bad[position] = static_cast<char>(bad[position] ^ (1 << (position % 8)));
     if (good[position] == 0 && position % 49 != 0) continue;  // most of a small database is empty
-    write_content(folder.journal(), bad);
+    write_text(folder.journal(), bad);
     try {
       bool same = read_all(folder.journal()) == expected;
       if (!same) FAIL("byte " << position << " was read as something else");
@@ -368,16 +320,16 @@ TEST_CASE("a flipped bit anywhere is an error, or changes nothing that recovery 
 }
 
 TEST_CASE("every truncation of the database is an error, or changes nothing that recovery reads") {
-  Folder folder;
+  JournalFolder folder;
   {
     Store store(folder.journal());
     store.begin_run(a_run("one"));
     store.add_intent("one", an_entry("lease"));
   }
-  std::string good = content_of(folder.journal());
+  std::string good = read_text(folder.journal());
   std::string expected = read_all(folder.journal());
   for (size_t size = 512; size < good.size(); size += 512) {
-    write_content(folder.journal(), good.substr(0, size));
+    write_text(folder.journal(), good.substr(0, size));
     std::string seen;
     Error error = error_of([&] { seen = read_all(folder.journal()); });
     INFO("cut at " << size << " of " << good.size());
@@ -388,17 +340,17 @@ TEST_CASE("every truncation of the database is an error, or changes nothing that
 
 TEST_CASE("a full disk stops an intent before its effect; what was written stays readable") {
   if (geteuid() != 0) return;
-  Folder folder;
-  if (mount("none", folder.path.c_str(), "tmpfs", 0, "size=256k,mode=0700") != 0) {
+  JournalFolder folder;
+  if (mount("none", folder.path().c_str(), "tmpfs", 0, "size=256k,mode=0700") != 0) {
     WARN("no tmpfs can be mounted here");
     return;
   }
   {
     Store store(folder.journal());
     store.begin_run(a_run("one"));
-    Error error("test", "NO_ERROR", "");
+    Error error("test", "", "");
     int written = 0;
-    for (; written < 1000 && error.code == "NO_ERROR"; ++written) {
+    for (; written < 1000 && error.code == ""; ++written) {
       error = error_of([&] { store.add_intent("one", an_entry("lease", std::string(2000, 'x'))); });
     }
     CHECK(error.code == "JOURNAL_UNUSABLE");
@@ -406,29 +358,29 @@ TEST_CASE("a full disk stops an intent before its effect; what was written stays
     CHECK(written > 1);
     CHECK(store.entries("one").size() == static_cast<size_t>(written - 1));
   }
-  CHECK(umount(folder.path.c_str()) == 0);
+  CHECK(umount(folder.path().c_str()) == 0);
 }
 
 TEST_CASE("a folder that cannot be written is refused") {
   if (geteuid() != 0) return;
-  Folder folder;
-  REQUIRE(mount("none", folder.path.c_str(), "tmpfs", 0, "size=1m,mode=0700") == 0);
+  JournalFolder folder;
+  REQUIRE(mount("none", folder.path().c_str(), "tmpfs", 0, "size=1m,mode=0700") == 0);
   { Store store(folder.journal()); }
-  REQUIRE(mount("none", folder.path.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0);
+  REQUIRE(mount("none", folder.path().c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0);
   CHECK(error_of([&] {
           Store store(folder.journal());
           store.begin_run(a_run("one"));
         }).code == "JOURNAL_UNUSABLE");
-  CHECK(umount(folder.path.c_str()) == 0);
+  CHECK(umount(folder.path().c_str()) == 0);
 }
 
 TEST_CASE("as root, a journal that others may write is refused") {
   if (geteuid() != 0) return;
-  Folder folder;
-  chmod(folder.path.c_str(), 0777);
+  JournalFolder folder;
+  chmod(folder.path().c_str(), 0777);
   CHECK(error_of([&] { Store store(folder.journal()); }).message.find("others than root may write") !=
         std::string::npos);
-  chmod(folder.path.c_str(), 0700);
+  chmod(folder.path().c_str(), 0700);
   { Store store(folder.journal()); }
   struct stat info {};
   REQUIRE(stat(folder.journal().c_str(), &info) == 0);
@@ -438,7 +390,7 @@ TEST_CASE("as root, a journal that others may write is refused") {
 }
 
 TEST_CASE("marks and ends of what is not there are errors") {
-  Folder folder;
+  JournalFolder folder;
   Store store(folder.journal());
   CHECK(error_of([&] { store.add_intent("none", an_entry("lease")); }).code == "JOURNAL_UNUSABLE");
   CHECK(error_of([&] { store.end_run("none", "done", ""); }).code == "JOURNAL_UNUSABLE");

@@ -24,24 +24,21 @@ const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICf9svRenC/PLKIL9nk
 // strict: the editor is what is looked at here.
 struct Place {
   explicit Place(std::string before) : before_(std::move(before)) {
-    std::string pattern = "/dev/shm/drover-kill-XXXXXX";
-    folder = mkdtemp(pattern.data());
-    fs::create_directory(folder + "/programs");
-    write_text(folder + "/programs/sshd", "#!/bin/sh\necho strictmodes no\n", 0755);
-    write_text(folder + "/programs/ssh", "#!/bin/sh\necho OpenSSH_9.2p1 >&2\n", 0755);
-    machine.programs = folder + "/programs";
+    fs::create_directory(folder / "programs");
+    write_text(folder / "programs/sshd", "#!/bin/sh\necho strictmodes no\n", 0755);
+    write_text(folder / "programs/ssh", "#!/bin/sh\necho OpenSSH_9.2p1 >&2\n", 0755);
+    machine.programs = folder / "programs";
     machine.traced_word = scripts::replace_keys;
     request.key = key;
     request.mark = "drover run=1 lease=2";
     request.file = path();
     if (before_ == "no folder") return;
-    fs::create_directory(folder + "/ssh");
+    fs::create_directory(folder / "ssh");
     if (before_ == "no file") return;
     write_text(path(), before_, 0640);
     if (chown(path().c_str(), 0, 4) != 0) throw std::runtime_error("chown");
   }
-  ~Place() { fs::remove_all(folder); }
-  std::string path() const { return folder + "/ssh/authorized_keys"; }
+  std::string path() const { return folder / "ssh/authorized_keys"; }
 
   // The file as sshd would find it, with owner and mode; "none".
   std::string state() const {
@@ -54,19 +51,20 @@ struct Place {
 
   // The file, and all that is beside it.
   std::string everything() const {
-    if (!fs::exists(folder + "/ssh")) return "no folder";
+    if (!fs::exists(folder / "ssh")) return "no folder";
     std::set<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder + "/ssh")) names.insert(entry.path().filename());
+    for (const auto& entry : fs::directory_iterator(folder / "ssh")) names.insert(entry.path().filename());
     std::string text = state();
     for (const std::string& name : names) {
       struct stat info {};
-      lstat((folder + "/ssh/" + name).c_str(), &info);
+      lstat((folder / "ssh/" + name).c_str(), &info);
       text += "\n" + name + " " + std::to_string(info.st_mode) + " " + std::to_string(info.st_size);
     }
     return text;
   }
 
-  std::string before_, folder;
+  std::string before_;
+  TemporaryFolder folder{"/dev/shm"};
   TracedMachine machine;
   KeyRequest request;
   core::CancelToken token;

@@ -22,14 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // Below /root, because /tmp may be written by everybody and sshd refuses that.
-struct Home {
-  Home() {
-    std::string pattern = "/root/.drover-property-XXXXXX";
-    path = mkdtemp(pattern.data());
-  }
-  ~Home() { fs::remove_all(path); }
-  std::string operator/(const std::string& name) const { return path + "/" + name; }
-  std::string path;
+struct Home : TemporaryFolder {
+  Home() : TemporaryFolder("/root") {}
 };
 
 std::string attribute_of(const std::string& path, const char* name) {
@@ -109,7 +103,7 @@ TEST_CASE("granting and revoking leaves hundreds of odd places as they were, to 
   int granted_count = 0;
   for (int i = 0; i < 100; ++i) {
     Home home;
-    std::string path = make_place(home, random), before = look(home.path);
+    std::string path = make_place(home, random), before = look(home.path());
     KeyRequest request = request_for(path, random.key_line());
     INFO("seed " << random.seed() << ", place " << i << ":\n" << before.substr(0, 2000));
     std::string code = code_of([&] {
@@ -122,7 +116,7 @@ TEST_CASE("granting and revoking leaves hundreds of odd places as they were, to 
       REQUIRE(revoke_key(machine, request, recovery ? foreseen : granted, token));
     });
     REQUIRE((code.empty() || code == "UNSAFE_PERMISSIONS"));
-    REQUIRE(look(home.path) == before);
+    REQUIRE(look(home.path()) == before);
   }
   REQUIRE(granted_count > 20);
 }
@@ -145,7 +139,7 @@ TEST_CASE("what is granted logs in, and what is refused would not have: a real s
   int granted_count = 0, refused_count = 0;
   for (int i = 0; i < 40; ++i) {
     Home home;
-    std::string path = make_place(home, random), before = look(home.path);
+    std::string path = make_place(home, random), before = look(home.path());
     server.stop();
     // sshd as a distribution ships it, but for the place of the file: what it is not told, drover takes for granted.
     write_text(server.folder / "sshd_config", "AuthorizedKeysFile \"" + path + "\"\nStrictModes yes\n" + config);

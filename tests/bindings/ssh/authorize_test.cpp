@@ -32,15 +32,7 @@ struct Place {
     return count == (std::filesystem::exists(path) ? 1U : 0U);
   }
   // Below /root: /tmp may be written by everybody, and sshd refuses that.
-  struct Home {
-    Home() {
-      std::string pattern = "/root/.drover-authorize-test-XXXXXX";
-      path = mkdtemp(pattern.data());
-    }
-    ~Home() { std::filesystem::remove_all(path); }
-    std::string operator/(const std::string& name) const { return path + "/" + name; }
-    std::string path;
-  } folder;
+  TemporaryFolder folder{"/root"};
   std::string path;
   KeyRequest request;
   ShellMachine machine;
@@ -197,8 +189,8 @@ TEST_CASE("what sshd would not use is refused, and nothing is changed", "[ssh]")
 
 TEST_CASE("a user's file is edited as that user, so a link of theirs leads root nowhere", "[ssh]") {
   Place place;
-  // The user "nobody" with a home of the test, as a getent of the test tells it.
-  TestFolder folder;
+  // The user "nobody" with a home of the test, as a getent of the test tells it; below /tmp, which that user may enter.
+  TemporaryFolder folder("/tmp");
   std::string home = folder / "home";
   chmod(folder.path().c_str(), 0755);
   std::filesystem::create_directories(home + "/.ssh");

@@ -12,7 +12,7 @@ using namespace drover::ssh::test;
 namespace {
 
 HostConfig configured(const std::string& target, const std::string& text, ConnectOptions options = {}) {
-  TestFolder folder;
+  TemporaryFolder folder;
   write_text(folder / "config", text);
   options.target = target;
   options.config = folder / "config";

@@ -24,7 +24,7 @@ struct Keys {
     write_text(folder / "known_hosts", contents);
     return judge_host_key(find_known_hosts({folder / "known_hosts", folder / "missing"}, known_as), shown);
   }
-  TestFolder folder;
+  TemporaryFolder folder;
   PublicKey one, two, ecdsa;
 };
 

@@ -14,20 +14,8 @@ using namespace drover::ssh::test;
 namespace {
 
 // A folder on tmpfs.
-class MemoryFolder {
- public:
-  MemoryFolder() {
-    std::string pattern = "/dev/shm/drover-key-test-XXXXXX";
-    path_ = mkdtemp(pattern.data());
-  }
-  ~MemoryFolder() { std::filesystem::remove_all(path_); }
-  MemoryFolder(const MemoryFolder&) = delete;
-  MemoryFolder& operator=(const MemoryFolder&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
+struct MemoryFolder : TemporaryFolder {
+  MemoryFolder() : TemporaryFolder("/dev/shm") {}
 };
 
 }  // namespace
@@ -68,7 +56,7 @@ TEST_CASE("ssh-keygen reads both kinds of key, and sees the same public half", "
 
 TEST_CASE("a private key goes to a private directory on tmpfs and nowhere else", "[ssh]") {
   MemoryFolder memory;
-  TestFolder disk;
+  TemporaryFolder disk;
   ShellMachine machine;
   core::CancelToken token;
   KeyPair pair = generate_key_pair(KeyKind::ed25519, "");

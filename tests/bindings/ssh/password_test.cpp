@@ -10,20 +10,13 @@
 
 #include "bindings/ssh/session.h"
 #include "host/base/unique_fd.h"
+#include "tests/base/error_of.h"
 
 using namespace drover;
 using namespace drover::ssh;
+using drover::tests::code_of;
 
 namespace {
-
-std::string code_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.code;
-  }
-  return "";
-}
 
 // A pipe with some bytes in it.
 struct Pipe {

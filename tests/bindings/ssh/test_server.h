@@ -14,9 +14,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <string>
 #include <thread>
 
@@ -24,36 +22,15 @@
 #include "bindings/ssh/host_config.h"
 #include "host/base/error.h"
 #include "host/base/unique_fd.h"
+#include "tests/base/error_of.h"
+#include "tests/base/temporary_folder.h"
 
 namespace drover::ssh::test {
 
-inline std::string read_text(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
-inline void write_text(const std::string& path, const std::string& text, mode_t mode = 0600) {
-  std::ofstream(path, std::ios::binary) << text;
-  chmod(path.c_str(), mode);
-}
-
-class TestFolder {
- public:
-  TestFolder() {
-    std::string pattern = "/tmp/drover-ssh-test-XXXXXX";
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TestFolder() { std::filesystem::remove_all(path_); }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using tests::code_of;
+using tests::read_text;
+using tests::TemporaryFolder;
+using tests::write_text;
 
 inline void make_key(const std::string& path, const std::string& type = "ed25519") {
   run_child({"ssh-keygen", "-q", "-t", type, "-N", "", "-C", "test", "-f", path}, 10000);
@@ -148,7 +125,7 @@ class TestServer {
     return result;
   }
 
-  TestFolder folder;
+  TemporaryFolder folder;
   int port;
 
  private:
@@ -163,17 +140,5 @@ class TestServer {
 
   pid_t pid_ = -1;
 };
-
-// The code of the error that call throws, or "".
-template <class Call>
-std::string code_of(Call call, Error* caught = nullptr) {
-  try {
-    call();
-  } catch (const Error& error) {
-    if (caught != nullptr) *caught = error;
-    return error.code;
-  }
-  return "";
-}
 
 }  // namespace drover::ssh::test

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/base/error_of.h"
 #include "tests/bindings/virt/libvirt_header.h"
 
 using namespace drover;
@@ -18,12 +19,7 @@ MigrationRequest read(const std::string& lua, bool peer_to_peer = false) {
 }
 
 std::string code_of(const std::string& lua, bool peer_to_peer = false) {
-  try {
-    read(lua, peer_to_peer);
-  } catch (const Error& error) {
-    return error.code;
-  }
-  return "";
+  return tests::code_of([&] { read(lua, peer_to_peer); });
 }
 
 }  // namespace

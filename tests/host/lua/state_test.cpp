@@ -9,6 +9,7 @@
 
 #include "bindings/core/error_object.h"
 #include "host/base/error.h"
+#include "tests/base/temporary_folder.h"
 
 namespace drover {
 
@@ -64,22 +65,20 @@ TEST_CASE("compiled Lua is not loaded, in any way") {
 }
 
 TEST_CASE("the working directory is not searched") {
-  char name[] = "/tmp/drover-state.XXXXXX";
-  std::string folder = mkdtemp(name);
-  std::ofstream(folder + "/evil.lua") << "return 'loaded'";
+  tests::TemporaryFolder folder;
+  tests::write_text(folder / "evil.lua", "return 'loaded'");
   std::string before = std::filesystem::current_path();
-  std::filesystem::current_path(folder);
+  std::filesystem::current_path(folder.path());
   {
     Fixture lua;
     lua.says("return require 'evil'", "no module 'evil' in drover's stdlib or bindings");
     lua.says("return require './evil'", "no module");
     lua.says("return require '../evil'", "no module");
-    lua.says("return require('" + folder + "/evil')", "no module");
+    lua.says("return require('" + (folder / "evil") + "')", "no module");
     lua.says("return require '..evil'", "no module");
     lua.says("return require 'native.evil'", "no module");
   }
   std::filesystem::current_path(before);
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("stdlib and bindings load when they are first named") {
