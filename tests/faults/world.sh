@@ -57,7 +57,7 @@ make_shared_guest() {
   local definition
   "$lab" guest create "$1" --host a --disk 32M --memory 96M --pace 0.3 --writer --no-agent --shared --no-start >/dev/null &&
     definition=$("$lab" on a virsh dumpxml --inactive "$1") &&
-    "$lab" on a virsh --quiet define /dev/stdin <<<"${definition/\/usr\/bin\/qemu-system-x86_64/$unlocked_qemu}" >/dev/null &&
+    "$lab" on a virsh --quiet define /dev/stdin <<<"${definition/\/usr\/local\/bin\/qemu-lab/$unlocked_qemu}" >/dev/null &&
     "$lab" on a virsh --quiet start "$1"
 }
 
@@ -69,8 +69,8 @@ install_unlocked_qemu() {
     # shellcheck disable=SC2016
     "$lab" on "$host" sh -c 'cat >"$1" && chmod 755 "$1"' - $unlocked_qemu <<'END' || return 1
 #!/bin/bash
-# QEMU as it is, without image locks.
-exec /usr/bin/qemu-system-x86_64 "${@//'{"driver":"file",'/'{"driver":"file","locking":"off",'}"
+# The lab's QEMU without image locks.
+exec /usr/local/bin/qemu-lab "${@//'{"driver":"file",'/'{"driver":"file","locking":"off",'}"
 END
   done
 }

@@ -12,7 +12,7 @@ build_root() {
   mount_shared_directories
   write_identity
   write_ssh
-  [[ $name == ctl ]] || write_libvirt
+  [[ $name == ctl ]] || { write_libvirt && mount_emulator; }
 }
 
 # An upper directory on overlayfs is refused by the kernel (a lab inside a container): memory then.
@@ -139,6 +139,12 @@ END
 END
   ln -s /etc/libvirt/storage/default.xml "$root/etc/libvirt/storage/autostart/default.xml"
   [[ ! -d $cache/capabilities ]] || cp -rp "$cache/capabilities" "$root/var/cache/libvirt/qemu/"
+}
+
+# The emulator of the lab's guests. One file for all hosts and labs: libvirt asks a file that changed what it can do.
+mount_emulator() {
+  touch "$root/usr/local/bin/qemu-lab"
+  mount --bind "$cache/qemu-lab" "$root/usr/local/bin/qemu-lab"
 }
 
 # pivot_root and not chroot: the machine's own files and mounts are then out of reach in here.

@@ -38,6 +38,7 @@ pool_size=$pool_size"
   printf '%s\n' "$session" >"$session_file.new"
   mv "$session_file.new" "$session_file"
   [[ -z ${DROVER_LAB_SESSION:-} ]] || touch "$lab_directory/made_by_run"
+  with_cache keep_emulator
   start_hosts "$firewall" "$trust" "$pool_size" $names
   touch "$lab_directory/complete"
   trap - EXIT INT TERM HUP
@@ -64,7 +65,17 @@ start_hosts() {
 # QEMU's capabilities take libvirt seconds to find out; they are the same for every host and lab.
 keep_capabilities_of() {
   local found=$hosts_directory/$1/upper/var/cache/libvirt/qemu/capabilities
-  [[ ! -d $found || -e $cache_directory/capabilities ]] || with_cache copy_capabilities "$found"
+  [[ -d $found && ! -e $cache_directory/capabilities ]] || return 0
+  on_host "$1" virsh --quiet domcapabilities --virttype qemu --emulatorbin /usr/local/bin/qemu-lab >/dev/null 2>&1 ||
+    return 0
+  with_cache copy_capabilities "$found"
+}
+# What was found out of another one says nothing of this one.
+keep_emulator() {
+  ! cmp --quiet "$lab_source/guest/qemu-lab" "$cache_directory/qemu-lab" || return 0
+  rm -rf "$cache_directory/capabilities"
+  install -m 755 "$lab_source/guest/qemu-lab" "$cache_directory/qemu-lab.new"
+  mv "$cache_directory/qemu-lab.new" "$cache_directory/qemu-lab"
 }
 # A host that starts just now sees all of it or nothing.
 copy_capabilities() {
