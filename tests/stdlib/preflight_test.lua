@@ -219,3 +219,22 @@ test.case("A46: a rule there that sends the move's port elsewhere is told", func
   test.equal(warned({}, "tcp dport 49152-49214 dnat to 10.9.9.9"), {})  -- the run takes another one
   test.equal(#warned({}, "tcp dport 49152-49215 dnat to 10.9.9.9"), 1)
 end)
+
+test.case("a running guest without KVM may lose memory with QEMU before 9.0", function()
+  local function warned(kind, emulator, version, state)
+    local definition = ("<domain type='%s'><devices><emulator>%s</emulator></devices></domain>"):format(kind, emulator)
+    local move = a_move({}, { xml = definition, state = { state = state or "running" } })
+    move.source.facts_of.qemu_version = version
+    local _, warnings = check("cpu", "memory without KVM", move)
+    return warnings[1]
+  end
+  local usual = "/usr/bin/qemu-system-x86_64"
+  test.equal(warned("qemu", usual, "7.2.22"),
+    "it runs without KVM, and QEMU 7.2.22 can lose what such a guest writes to its memory while it moves")
+  test.equal(warned("kvm", usual, "7.2.22"), nil)
+  test.equal(warned("qemu", usual, "9.0.0"), nil)
+  test.equal(warned("qemu", usual, "10.1.0"), nil)
+  test.equal(warned("qemu", usual, nil), nil)
+  test.equal(warned("qemu", "/opt/qemu/qemu", "7.2.22"), nil)
+  test.equal(warned("qemu", usual, "7.2.22", "paused"), nil)
+end)
