@@ -5,6 +5,7 @@ local context = require "context"
 local core = require "drover.core"
 local entries = require "entries"
 local errors = require "errors"
+local history = require "history"
 local json = require "json"
 local lease = require "lease"
 local playbook = require "playbook"
@@ -32,8 +33,9 @@ local function lasting_error(dead, first)
   return earlier and json.encode(earlier) or ""
 end
 
--- Ends every open entry of an adopted run.
+-- Ends every open entry of an adopted run. Gives the problems, and how many follow-ups say that they did not do a part.
 local function finish(store, dead, screen, options)
+  local not_done = 0
   local load_problem = register_kinds(dead)
   local ctx = context.new { run_id = dead.id, screen = screen, store = store, connect = options.connect }
   ctx.wait, ctx.patience = options.wait, options.patience
@@ -43,7 +45,12 @@ local function finish(store, dead, screen, options)
       screen:warning("not taken back: " .. entry.label .. ": " .. errors.message(problem), rawget(problem, "hint"))
     else
       local sentence = entries.sentence(entry, outcome)
-      if sentence then screen:note(sentence) end
+      if history.is_not_done(outcome) then
+        not_done = not_done + 1
+        screen:warning(sentence)
+      elseif sentence then
+        screen:note(sentence)
+      end
     end
     store:add_event(dead.id, "ended", json.encode { kind = entry.kind, label = entry.label, outcome = outcome,
       error = problem and errors.message(problem) or nil })
@@ -51,14 +58,15 @@ local function finish(store, dead, screen, options)
   ctx:close()
   local first = problems[1]
   -- Its move goes on without it: the run stays dead and open, for a recovery that waits.
-  if first and options.wait and rawget(first, "keep_rest") then return problems end
+  if first and options.wait and rawget(first, "keep_rest") then return problems, not_done end
   store:end_run(dead.id, first and "needs_operator" or options.state or "recovered", lasting_error(dead, first))
-  return problems
+  return problems, not_done
 end
 
---- Ends every open entry of one run, and the run in the journal. Gives the problems, or nil when somebody alive is at
--- work on it, or when it was finished meanwhile. options: connect (for tests), state ("recovered" without it), wait and
--- patience (durations for a move that still runs and a host that does not answer; see reconcile.settle).
+--- Ends every open entry of one run, and the run in the journal. Gives the problems and how many follow-ups say that a
+-- part is not done; or nil when somebody alive is at work on it, or when it was finished meanwhile.
+-- options: connect (for tests), state ("recovered" without it), wait and patience (durations for a move that still runs
+-- and a host that does not answer; see reconcile.settle).
 -- Interrupts are held back: what is half undone is worse than what is not.
 function recovery.finish(store, dead, screen, options)
   if not store:adopt_run(dead.id) then return nil end
@@ -69,6 +77,11 @@ end
 function recovery.left_over(count)
   return count == 1 and "1 thing needs an operator, see above." or
     ("%d things need an operator, see above."):format(count)
+end
+
+--- The sentence that ends a recovery after which no host has anything of a run. not_done: see recovery.finish.
+function recovery.ended_well(what, not_done)
+  return what .. (not_done == 0 and ", nothing is left." or ", but not all that was asked for is done, see above.")
 end
 
 --- Whether a run died while it was at work.
@@ -83,20 +96,20 @@ function recovery.unfinished(store)
   return found
 end
 
---- Recovers each run of a list. Gives how many were recovered, and the problems.
+--- Recovers each run of a list. Gives how many were recovered, the problems, and how many parts are not done.
 function recovery.finish_each(store, list, screen, options)
-  local count, problems = 0, {}
+  local count, problems, not_done = 0, {}, 0
   for _, dead in ipairs(list) do
     screen:title("recovering run " .. dead.id, dead.playbook)
-    local more = recovery.finish(store, dead, screen, options)
+    local more, more_not_done = recovery.finish(store, dead, screen, options)
     if more then
-      count = count + 1
+      count, not_done = count + 1, not_done + more_not_done
       table.move(more, 1, #more, #problems + 1, problems)
     else
       screen:note("another drover has it")
     end
   end
-  return count, problems
+  return count, problems, not_done
 end
 
 --- Called at the start of every run: finishes dead runs. Those that need an operator are named, not tried again: their

@@ -29,10 +29,10 @@ return function(request)
   local view = screen.new(request.json and "json" or nil)
   local store <close> = journal.open()
   local list = request.run ~= "" and asked_for(store, request.run) or request.run == "" and recovery.unfinished(store)
-  local count, problems = recovery.finish_each(store, list or {}, view)
+  local count, problems, not_done = recovery.finish_each(store, list or {}, view)
   view:summary(#problems > 0 and recovery.left_over(#problems)
     or count == 0 and "There is nothing to recover."
-    or count == 1 and "1 run recovered, nothing is left."
-    or ("%d runs recovered, nothing is left."):format(count), {}, #problems == 0 and "good" or "bad")
+    or recovery.ended_well(count == 1 and "1 run recovered" or ("%d runs recovered"):format(count), not_done),
+    {}, #problems > 0 and "bad" or not_done > 0 and "warn" or "good")
   return #problems == 0 and 0 or 3
 end

@@ -25,9 +25,9 @@ return lease.follow_up_kind {
   name = "after-move",
   describe = function(a) return { host = a.destination, text = "finish what follows the move" } end,
   follow_up = function(a, env)
-    local words = {}
-    words[#words + 1] = autostart(a, env)
-    words[#words + 1] = definition(a, env)
+    local passed = autostart(a, env)
+    local words = { definition(a, env) }  -- first: a sentence that begins with "not done" is told as that
+    words[#words + 1] = passed
     return #words > 0 and table.concat(words, "; ") or "absent"
   end,
 }

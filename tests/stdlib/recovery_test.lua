@@ -215,6 +215,26 @@ local function waiting(toy_run)
   return task, process
 end
 
+test.case("what a follow-up leaves to a person is not called done", function()
+  local toy_run <close> = start()
+  fakes.write(toy_run.file, [[
+lease.follow_up_kind {
+  name = "toy-note",
+  describe = function() return { host = "here", text = "say what is left" } end,
+  follow_up = function() return "not done: the old file; look at it" end,
+}
+return playbook { name = "toy", summary = "Dies after its work.", params = {}, run = function(ctx)
+  ctx:follow_up("toy-note", {})
+  ctx:commit()
+  host.local_machine():exec { "sh", "-c", "kill -KILL $PPID" }
+end }]])
+  toy_run.drover { "run", toy_run.file }
+  local result = toy_run.drover { "recover" }
+  test.equal(result.exit_code, 0, result.errors)
+  test.matches(result.output, "warning  not done: the old file; look at it")
+  test.matches(result.output, "1 run recovered, but not all that was asked for is done, see above%.")
+end)
+
 test.case("a run at work is not recovered, and Ctrl-C undoes it", function()
   local toy_run <close> = start()
   local task, process = waiting(toy_run)
