@@ -60,22 +60,24 @@ run_catch() {
   fi
 }
 
-# run_lua DROVER FILE...: a process for each test file, so that none can lean on another.
+# run_lua DROVER FILE...: a process for each test file, so that none can lean on another; as many at once as processors.
 run_lua() {
-  local program=$1 file output code last
+  local program=$1
   shift
-  for file in "$@"; do
-    code=0
-    output=$(timeout 120 "$program" test "$file" 2>&1) || code=$?
-    last=${output##*$'\n'}
-    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]] && [[ $code -eq 0 || ${BASH_REMATCH[2]} -gt 0 ]]; then
-      count "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
-      [[ $code -eq 0 ]] || printf '%s\n' "$output"
-    else
-      printf '%s\n%s: ended with exit code %d\n' "$output" "$file" "$code"
-      count 0 1
-    fi
-  done
+  export -f run_lua_file count
+  printf '%s\0' "$@" | xargs -0 -n 1 -P "$jobs" bash -c 'run_lua_file "$@"' - "$program"
+}
+run_lua_file() { # DROVER FILE
+  local output code=0 last
+  output=$(timeout 120 "$1" test "$2" 2>&1) || code=$?
+  last=${output##*$'\n'}
+  if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]] && [[ $code -eq 0 || ${BASH_REMATCH[2]} -gt 0 ]]; then
+    count "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    [[ $code -eq 0 ]] || printf '%s\n' "$output"
+  else
+    printf '%s\n%s: ended with exit code %d\n' "$output" "$2" "$code"
+    count 0 1
+  fi
 }
 
 # The Lua tests that need nothing but this machine.
