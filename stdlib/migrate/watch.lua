@@ -95,23 +95,33 @@ for port; do ss --kill --tcp --no-header dst "$address" dport = ":$port" >/dev/n
 exit 0]]
 
 -- What frees an aborted move that does not end, one after the other: it waits without limit for a destination QEMU that
--- stands still, and for an answer through a tunnel that does.
+-- stands still, and for an answer through a tunnel that does. Each says whether there was something to take away.
 local ways_to_free = {
   -- The table says whether the destination's copy may go.
   function(move)
     reconcile.settle(move.source, move.destination, move.uuid, { before = move.state.state, wait = "0s" })
+    return true
   end,
   function(move)
-    if not move.memory_port then return end
+    if not move.memory_port then return false end
     script.run(move.source, end_connections, { move.to_address, move.memory_port, move.disks_port })
+    return true
   end,
-  function(move) move.ctx:release "tunnel" end,
+  function(move)
+    move.ctx:release "tunnel"
+    return true
+  end,
 }
 
-local function free(move, times)
-  if times == 1 then move.ctx:warn "the move was aborted and does not end; what it waits for is taken away" end
-  local ok, problem = core.pcall(ways_to_free[times], move)
-  if not ok and core.is_cancellation(problem) then error(problem, 0) end
+local function free(move, known)
+  known.freed = known.freed + 1
+  if not known.freeing then
+    known.freeing = true
+    move.ctx:warn "the move was aborted and does not end; what it waits for is taken away"
+  end
+  local ok, result = core.pcall(ways_to_free[known.freed], move)
+  if not ok and core.is_cancellation(result) then error(result, 0) end
+  return not ok or result
 end
 
 -- How often the way of the bytes is looked at: a reload of the firewall in the middle of a move closes it.
@@ -168,39 +178,48 @@ local function leave(move, moving, reason)
   moving:cancel()
 end
 
--- What the watcher knows: began_ms, aborted_ms and freed (an abort was taken; so many ways to free it were tried),
--- acted (the timeout did its work). From post-copy there is no way back, and its guest must not be paused nor lose its
--- tunnel: it goes on to its end.
+-- What the watcher knows: began_ms; freed (so many ways to free an abort were tried), hurried_ms (when the last one
+-- was), freeing (it was told); acted (the timeout did its work). From post-copy there is no way back, and its guest
+-- must not be paused nor lose its tunnel: it goes on to its end.
 local function is_late(move, known)
   return not move.in_post_copy and async.monotonic_ms() - known.began_ms > move.p.timeout
 end
 
--- What is done about a source that says nothing of its move. Says whether the move was left.
+-- Takes away what an abort may wait for, a bit at a time; when nothing helps, the move is left for that reason. Says
+-- whether it was left.
+local function hurry_abort(move, moving, known, reason)
+  known.hurried_ms = known.hurried_ms or async.monotonic_ms()
+  if async.monotonic_ms() - known.hurried_ms < watch.patience.abort_ms then return false end
+  repeat
+    if known.freed == #ways_to_free then
+      leave(move, moving, reason)
+      return true
+    end
+  until free(move, known)
+  known.hurried_ms = async.monotonic_ms()
+  return false
+end
+
+-- What is done about a source that says nothing of its move. A QEMU whose data go nowhere says nothing once it is to
+-- abort: it waits for its sockets, a quarter of an hour or for good. Says whether the move was left.
 local function bear_silence(move, moving, known, silent_ms)
   if silent_ms < watch.patience.answer_ms then return false end
   local what = ("%s has not said for %s how the move goes"):format(move.source.name,
     units.format_duration(watch.patience.answer_ms))
-  if is_late(move, known) then
-    leave(move, moving, "it took longer than --timeout allows, and " .. what)
+  if not is_late(move, known) then
+    move.ctx:warn(what .. ": QEMU or the storage under it may stand still",
+      ("it is given up after --timeout (%s)"):format(units.format_duration(move.p.timeout)))
+    return false
+  end
+  local reason = "it took longer than --timeout allows, and " .. what
+  if move.p.timeout_action ~= "abort" then
+    leave(move, moving, reason)
     return true
   end
-  move.ctx:warn(what .. ": QEMU or the storage under it may stand still",
-    ("it is given up after --timeout (%s)"):format(units.format_duration(move.p.timeout)))
-  return false
-end
-
--- An abort was taken. Says whether the move was left, because nothing makes it end.
-local function hurry_abort(move, moving, known)
-  known.aborted_ms = known.aborted_ms or async.monotonic_ms()
-  if async.monotonic_ms() - known.aborted_ms < watch.patience.abort_ms then return false end
-  if known.freed == #ways_to_free then
-    leave(move, moving, (move.gave_up or "it was aborted") .. ", and its abort does not end")
-    return true
-  end
-  known.freed = known.freed + 1
-  free(move, known.freed)
-  known.aborted_ms = async.monotonic_ms()
-  return false
+  -- Not the table: it would have to ask the one that says nothing.
+  known.freed = math.max(known.freed, 1)
+  known.hurried_ms = known.hurried_ms or math.mininteger // 2
+  return hurry_abort(move, moving, known, reason)
 end
 
 --- Looks at the job until it is over; shows it, and acts on the timeout and the policy. A timeout whose act fails is
@@ -227,7 +246,8 @@ function watch.run(move, moving)
       return
     end
     if statistics and statistics.type == "cancelled" then
-      if hurry_abort(move, moving, known) then return end
+      local reason = (move.gave_up or "it was aborted") .. ", and its abort does not end"
+      if hurry_abort(move, moving, known, reason) then return end
     elseif statistics and statistics.type ~= "none" then
       move.last_statistics = statistics
       local fields = watch.progress_fields(statistics)

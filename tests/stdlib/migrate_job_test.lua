@@ -177,7 +177,7 @@ local function hang() async.sleep "1m" end
 -- The move's own call ends when it is cancelled, as libvirt's does after its own limit.
 local function endless(move, domain)
   for name, value in pairs(domain) do move.domain[name] = value end
-  move.domain.migrate_to_uri = hang
+  move.domain.migrate_to_uri = domain.migrate_to_uri or hang
   move.state = { state = "running" }
   local began_ms = async.monotonic_ms()
   local problem = job.run(move)
@@ -205,6 +205,33 @@ test.case("an abort that the source never answers does not hold the move for eve
     local move = a_move { timeout = 10 }
     local problem = endless(move, { abort_job = hang, job = function() return { type = "unbounded" } end })
     test.equal(problem.code, "NOT_SETTLED")
+  end)
+end)
+
+test.case("an abort that says nothing, for its data go nowhere, is freed by ending its connections", function()
+  with_patience(300, 20, function()
+    local move = a_move { timeout = 10 }
+    local script, ended, aborting = require "script", nil, false
+    local function until_ended() return async.poll("15s", "5ms", function() return ended end) end
+    local run = script.run
+    script.run = function(_, _, words) ended = words end
+    function move.ctx.release() error "the tunnel was not to be taken away" end
+    local problem = endless(move, {
+      migrate_to_uri = function()
+        until_ended()
+        errors.raise { code = "OPERATION_ABORTED", message = "aborted" }
+      end,
+      abort_job = function()
+        aborting = true
+        until_ended()
+      end,
+      job = function()
+        if aborting then until_ended() end
+        return { type = "unbounded" }
+      end })
+    script.run = run
+    test.equal(ended, { "10.0.0.2", 49152, 49153 })
+    test.matches(problem.message, "the move was given up, it took longer than %-%-timeout allows$")
   end)
 end)
 
