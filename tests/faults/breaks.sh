@@ -1,5 +1,6 @@
 # Real faults in the middle of a real move, one function each: break_NAME starts the move, breaks something, and says how
-# it has to end. Here: either QEMU, either daemon, drover, ssh; then the words that the other files use too. The expected ends are those of facts.md and the reconcile table. Sourced by tests/faults/run.
+# it has to end. Here: either QEMU, either daemon, drover, ssh; then the words that the other files use too. The expected
+# ends are those of facts.md and the reconcile table. Sourced by tests/faults/run.
 #
 # A move is held in its middle by a bandwidth cap. What is broken is mended before the recovery, as an operator would.
 # shellcheck shell=bash
@@ -39,8 +40,8 @@ until_event() {
   return 1
 }
 
-# The move is under way: memory travels. The half second lets it be well inside.
-until_moving() { until_event '"event":"progress"' && sleep 0.5; }
+# The move is under way: bytes travel, so the destination's QEMU is there. The half second lets it be well inside.
+until_moving() { until_event '"event":"progress".*"total_bytes":[1-9]' && sleep 0.5; }
 
 # [speed=24MiB] held words...: starts a move that takes some ten seconds (at 24 MiB three) and waits until it is under way.
 held() { move_in_background --bandwidth "${speed:-6MiB}" "$@" && until_moving; }
@@ -99,10 +100,19 @@ break_destination_qemu_killed_in_a_managed_move() { held --mode managed && qemu_
 # It never goes on: nothing can be asked of it, and it may hold the only copy. The run says so and ends; the operator
 # ends the process, and what the guest wrote is on its disk.
 break_source_qemu_stands_still_for_good() {
+  local keeper
   held --timeout 4s && qemu_on "$from" STOP || return
   run_ended 1 3
+  keep_libvirtd_up "$from" &
+  keeper=$!
   qemu_on "$from" KILL
   recovered_as any
+  kill $keeper 2>/dev/null
+}
+# libvirt 9.0 dies once in a while of a guest that ends in a move, or whose QEMU stood still. This starts it again, as
+# systemd does.
+keep_libvirtd_up() { # HOST
+  while sleep 0.5; do "$lab" on "$1" sh -c 'pgrep -x libvirtd >/dev/null || /usr/sbin/libvirtd --daemon'; done
 }
 
 # ---- either daemon ----

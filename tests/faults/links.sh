@@ -56,8 +56,15 @@ break_data_link_drops_what_the_destination_sends() { data_link out; }
 break_data_link_drops_in_a_managed_move() { data_link in --mode managed; }
 break_data_link_reset() {
   residue_patience=24
-  held --channel direct &&
-    "$lab" on "$to" ss --kill --tcp --no-header state connected "( sport >= :49152 )" >/dev/null && ended_as stayed 1
+  held --channel direct && cut_connections "( sport >= :49152 )" && ended_as stayed 1
+}
+cut_connections() { # MATCH: at the destination, once there are any
+  # shellcheck disable=SC2016
+  "$lab" on "$to" bash -c 'for try in {1..100}; do
+      [[ -z $(ss --kill --tcp --no-header state connected "$1") ]] || exit 0
+      sleep 0.1
+    done
+    exit 1' - "$1"
 }
 
 # ---- the control link alone: the data arrives, and who runs the guest is to be agreed upon over a dead link ----
@@ -77,6 +84,5 @@ break_control_link_drops_what_the_destination_gets() { control_link in; }
 break_control_link_drops_what_the_destination_sends() { control_link out; }
 break_control_link_reset() {
   residue_patience=24
-  held --channel direct && "$lab" on "$to" ss --kill --tcp --no-header state connected \
-    "( sport = :22 and dst $(address_of "$from") )" >/dev/null && ended_as either 0 1
+  held --channel direct && cut_connections "( sport = :22 and dst $(address_of "$from") )" && ended_as either 0 1
 }

@@ -11,8 +11,7 @@ break_guest_is_shut_down() {
   ended_as any 0 1
 }
 
-# By its own agent, which libvirt asks while it moves the guest: it is off at once, wherever it is then. libvirt 9.0 dies
-# of that once in a while; what the lab has no systemd for is done here.
+# By its own agent, which libvirt asks while it moves the guest: it is off at once, wherever it is then.
 break_guest_powers_off_by_itself() {
   local keeper
   keep_libvirtd_up "$from" &
@@ -20,15 +19,12 @@ break_guest_powers_off_by_itself() {
   held && "$lab" on "$from" virsh --quiet shutdown "$guest" --mode agent >"$work/out" 2>&1 && ended_as any 0 1
   kill $keeper 2>/dev/null
 }
-keep_libvirtd_up() { # HOST: starts it again as systemd does when it died
-  while sleep 0.5; do "$lab" on "$1" sh -c 'pgrep -x libvirtd >/dev/null || /usr/sbin/libvirtd --daemon'; done
-}
 
 # ---- an administrator with virsh ----
 
 break_job_aborted_by_hand() { held && "$lab" on "$from" virsh --quiet domjobabort "$guest" && ended_as stayed 1; }
 break_domain_destroyed_at_the_source() { held && "$lab" on "$from" virsh --quiet destroy "$guest" >/dev/null && ended_as off 1; }
-break_domain_destroyed_at_the_destination() { held && "$lab" on "$to" virsh --quiet destroy "$guest" >/dev/null && ended_as stayed 1; }
+break_domain_destroyed_at_the_destination() { held && "$lab" on "$to" virsh --quiet destroy "$guest" >"$work/out" && ended_as stayed 1; }
 break_second_move_by_virsh() {
   speed=16MiB held || return
   ! "$lab" on "$from" virsh --quiet migrate --live "$guest" "qemu+ssh://$to/system" >"$work/out" 2>&1 ||
