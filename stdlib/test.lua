@@ -68,6 +68,19 @@ function test.load(test_path, name)
   return core.load_source(text, "@" .. path)(path)
 end
 
+--- Gives fields of a module (or of any table) other values until the end of the block, however it ends:
+-- local _ <close> = test.replace(reconcile, { settle = function() ... end })
+function test.replace(module, values)
+  local before = {}
+  for name, value in pairs(values) do
+    before[#before + 1] = { name = name, value = rawget(module, name) }
+    rawset(module, name, value)
+  end
+  return setmetatable({}, { __close = function()
+    for _, one in ipairs(before) do rawset(module, one.name, one.value) end
+  end })
+end
+
 --- Runs the cases declared so far; report(name, ok, problem, elapsed_ms) after each. Gives counts passed, failed.
 function test.run(report, filter)
   local passed, failed = 0, 0

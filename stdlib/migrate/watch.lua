@@ -4,9 +4,8 @@ local async = require "async"
 local converge = require "migrate.converge"
 local core = require "drover.core"
 local errors = require "errors"
-local reconcile = require "reconcile"
-local script = require "script"
 local storage = require "migrate.storage"
+local stuck_abort = require "migrate.stuck_abort"
 local units = require "units"
 
 local watch = {}
@@ -66,9 +65,9 @@ local function apply(move, step)
   return false
 end
 
---- How long is waited for what may never come: the source's answer to a look or an act, the end of what was aborted.
--- A QEMU that stands still holds every call about its domain, and libvirt has no limit of its own for it.
-watch.patience = { answer_ms = 12000, abort_ms = 10000 }
+--- How long the source's answer to a look or an act is waited for: a QEMU that stands still holds every call about its
+-- domain, and libvirt has no limit of its own for it.
+watch.patience = { answer_ms = 12000 }
 
 -- QEMU takes the limit once the job is there.
 local function limit_downtime(move, downtime_ms)
@@ -84,44 +83,6 @@ local function limit_downtime(move, downtime_ms)
   if not done then
     move.ctx:warn("--downtime was not set: " .. errors.message(problem), "the move goes on with QEMU's own limit")
   end
-end
-
--- Ends the source's connections to the move's ports (ss -K). Where the destination's answers are lost, nothing else
--- tells the source that the other end is gone; TCP itself waits for a quarter of an hour [tcp(7), tcp_retries2].
-local end_connections = [[
-address=$1
-shift
-for port; do ss --kill --tcp --no-header dst "$address" dport = ":$port" >/dev/null 2>&1; done
-exit 0]]
-
--- What frees an aborted move that does not end, one after the other: it waits without limit for a destination QEMU that
--- stands still, and for an answer through a tunnel that does. Each says whether there was something to take away.
-local ways_to_free = {
-  -- The table says whether the destination's copy may go.
-  function(move)
-    reconcile.settle(move.source, move.destination, move.uuid, { before = move.state.state, wait = "0s" })
-    return true
-  end,
-  function(move)
-    if not move.memory_port then return false end
-    script.run(move.source, end_connections, { move.to_address, move.memory_port, move.disks_port })
-    return true
-  end,
-  function(move)
-    move.ctx:release "tunnel"
-    return true
-  end,
-}
-
-local function free(move, known)
-  known.freed = known.freed + 1
-  if not known.freeing then
-    known.freeing = true
-    move.ctx:warn "the move was aborted and does not end; what it waits for is taken away"
-  end
-  local ok, result = core.pcall(ways_to_free[known.freed], move)
-  if not ok and core.is_cancellation(result) then error(result, 0) end
-  return not ok or result
 end
 
 -- How often the way of the bytes is looked at: a reload of the firewall in the middle of a move closes it.
@@ -178,26 +139,9 @@ local function leave(move, moving, reason)
   moving:cancel()
 end
 
--- What the watcher knows: began_ms; freed (so many ways to free an abort were tried), hurried_ms (when the last one
--- was), freeing (it was told); acted (the timeout did its work). From post-copy there is no way back, and its guest
--- must not be paused nor lose its tunnel: it goes on to its end.
-local function is_late(move, known)
-  return not move.in_post_copy and async.monotonic_ms() - known.began_ms > move.p.timeout
-end
-
--- Takes away what an abort may wait for, a bit at a time; when nothing helps, the move is left for that reason. Says
--- whether it was left.
-local function hurry_abort(move, moving, known, reason)
-  known.hurried_ms = known.hurried_ms or async.monotonic_ms()
-  if async.monotonic_ms() - known.hurried_ms < watch.patience.abort_ms then return false end
-  repeat
-    if known.freed == #ways_to_free then
-      leave(move, moving, reason)
-      return true
-    end
-  until free(move, known)
-  known.hurried_ms = async.monotonic_ms()
-  return false
+-- From post-copy there is no way back, and its guest must not be paused nor lose its tunnel: it goes on to its end.
+local function is_late(move, began_ms)
+  return not move.in_post_copy and async.monotonic_ms() - began_ms > move.p.timeout
 end
 
 -- What is done about a source that says nothing of its move. A QEMU whose data go nowhere says nothing once it is to
@@ -206,20 +150,14 @@ local function bear_silence(move, moving, known, silent_ms)
   if silent_ms < watch.patience.answer_ms then return false end
   local what = ("%s has not said for %s how the move goes"):format(move.source.name,
     units.format_duration(watch.patience.answer_ms))
-  if not is_late(move, known) then
+  if not is_late(move, known.began_ms) then
     move.ctx:warn(what .. ": QEMU or the storage under it may stand still",
       ("it is given up after --timeout (%s)"):format(units.format_duration(move.p.timeout)))
     return false
   end
-  local reason = "it took longer than --timeout allows, and " .. what
-  if move.p.timeout_action ~= "abort" then
-    leave(move, moving, reason)
-    return true
-  end
-  -- Not the table: it would have to ask the one that says nothing.
-  known.freed = math.max(known.freed, 1)
-  known.hurried_ms = known.hurried_ms or math.mininteger // 2
-  return hurry_abort(move, moving, known, reason)
+  if move.p.timeout_action == "abort" and known.stuck_abort:free(silent_ms, true) then return false end
+  leave(move, moving, "it took longer than --timeout allows, and " .. what)
+  return true
 end
 
 --- Looks at the job until it is over; shows it, and acts on the timeout and the policy. A timeout whose act fails is
@@ -227,7 +165,7 @@ end
 -- that nobody can be asked about any more, is left. `moving` is the task of libvirt's call. Ends when it is cancelled.
 function watch.run(move, moving)
   local p = move.p
-  local known = { began_ms = async.monotonic_ms(), freed = 0, acted = false }
+  local known = { began_ms = async.monotonic_ms(), stuck_abort = stuck_abort.of(move), acted = false }
   local follower = converge.follow(p.policy)
   local look <close> = aside(read_job)
   local act <close> = aside(apply)
@@ -246,8 +184,9 @@ function watch.run(move, moving)
       return
     end
     if statistics and statistics.type == "cancelled" then
-      local reason = (move.gave_up or "it was aborted") .. ", and its abort does not end"
-      if hurry_abort(move, moving, known, reason) then return end
+      if not known.stuck_abort:free(0) then
+        return leave(move, moving, (move.gave_up or "it was aborted") .. ", and its abort does not end")
+      end
     elseif statistics and statistics.type ~= "none" then
       move.last_statistics = statistics
       local fields = watch.progress_fields(statistics)
@@ -260,7 +199,7 @@ function watch.run(move, moving)
     if move.in_post_copy then steps = {} end
     local is_over = ended and answered and not (statistics and statistics.type ~= "none")
     local is_aborted = statistics and statistics.type == "cancelled"
-    if not is_over and not is_aborted and not known.acted and is_late(move, known) then
+    if not is_over and not is_aborted and not known.acted and is_late(move, known.began_ms) then
       local _, done = act_late.run(between_looks, move,
         { action = p.timeout_action, reason = "it took longer than --timeout allows" })
       known.acted = done

@@ -4,28 +4,29 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <stdexcept>
 #include <string>
+#include <system_error>
 
 namespace drover::tests {
 
-// Where temporary files belong: a test run has a folder of its own there.
-inline std::string temporary_place() {
-  const char* place = std::getenv("TMPDIR");
-  return place != nullptr && *place == '/' ? place : "/tmp";
-}
-
 class TemporaryFolder {
  public:
-  // below: another place, such as /dev/shm for what must be in memory only, or /root for what sshd is to accept.
-  explicit TemporaryFolder(const std::string& below = temporary_place()) : path_(below + "/drover-test-XXXXXX") {
-    if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error("no temporary folder in " + below);
+  // Where temporary files belong ($TMPDIR): a test run has a folder of its own there.
+  TemporaryFolder() : TemporaryFolder(std::filesystem::temp_directory_path()) {}
+
+  // parent: another place, such as /dev/shm for what must be in memory only, or /root for what sshd is to accept.
+  explicit TemporaryFolder(const std::filesystem::path& parent) : path_(parent / "drover-test-XXXXXX") {
+    if (mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::generic_category(), path_);
   }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  ~TemporaryFolder() {
+    std::error_code ignored;  // a destructor cannot report, and a test may have removed the folder itself
+    std::filesystem::remove_all(path_, ignored);
+  }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
@@ -36,6 +37,7 @@ class TemporaryFolder {
   std::string path_;
 };
 
+// "" for a file that is not there.
 inline std::string read_text(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   std::ostringstream text;
@@ -44,8 +46,10 @@ inline std::string read_text(const std::string& path) {
 }
 
 inline void write_text(const std::string& path, const std::string& text, mode_t mode = 0600) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
-  chmod(path.c_str(), mode);
+  std::ofstream stream(path, std::ios::binary | std::ios::trunc);
+  stream << text;
+  stream.close();
+  if (!stream || chmod(path.c_str(), mode) != 0) throw std::system_error(errno, std::generic_category(), path);
 }
 
 }  // namespace drover::tests

@@ -100,19 +100,20 @@ break_destination_qemu_killed_in_a_managed_move() { held --mode managed && qemu_
 # It never goes on: nothing can be asked of it, and it may hold the only copy. The run says so and ends; the operator
 # ends the process, and what the guest wrote is on its disk.
 break_source_qemu_stands_still_for_good() {
-  local keeper
   held --timeout 4s && qemu_on "$from" STOP || return
   run_ended 1 3
-  keep_libvirtd_up "$from" &
-  keeper=$!
-  qemu_on "$from" KILL
-  recovered_as any
-  kill $keeper 2>/dev/null
+  while_libvirtd_is_kept_up "$from" recovered_without_its_qemu
 }
+recovered_without_its_qemu() { qemu_on "$from" KILL && recovered_as any; }
 # libvirt 9.0 dies once in a while of a guest that ends in a move, or whose QEMU stood still. This starts it again, as
 # systemd does.
-keep_libvirtd_up() { # HOST
-  while sleep 0.5; do "$lab" on "$1" sh -c 'pgrep -x libvirtd >/dev/null || /usr/sbin/libvirtd --daemon'; done
+while_libvirtd_is_kept_up() { # HOST COMMAND...
+  local host=$1 keeper code=0
+  while sleep 0.5; do "$lab" on "$host" sh -c 'pgrep -x libvirtd >/dev/null || /usr/sbin/libvirtd --daemon'; done &
+  keeper=$!
+  "${@:2}" || code=$?
+  kill "$keeper"
+  return "$code"
 }
 
 # ---- either daemon ----

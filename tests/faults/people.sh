@@ -11,20 +11,21 @@ break_guest_is_shut_down() {
   ended_as any 0 1
 }
 
+guest_powers_off() {
+  held && "$lab" on "$from" virsh --quiet shutdown "$guest" --mode agent >"$work/out" 2>&1 && ended_as any 0 1
+}
 # By its own agent, which libvirt asks while it moves the guest: it is off at once, wherever it is then.
 break_guest_powers_off_by_itself() {
-  local keeper
-  keep_libvirtd_up "$from" &
-  keeper=$!
-  held && "$lab" on "$from" virsh --quiet shutdown "$guest" --mode agent >"$work/out" 2>&1 && ended_as any 0 1
-  kill $keeper 2>/dev/null
+  while_libvirtd_is_kept_up "$from" guest_powers_off
 }
 
 # ---- an administrator with virsh ----
 
 break_job_aborted_by_hand() { held && "$lab" on "$from" virsh --quiet domjobabort "$guest" && ended_as stayed 1; }
 break_domain_destroyed_at_the_source() { held && "$lab" on "$from" virsh --quiet destroy "$guest" >/dev/null && ended_as off 1; }
-break_domain_destroyed_at_the_destination() { held && "$lab" on "$to" virsh --quiet destroy "$guest" >"$work/out" && ended_as stayed 1; }
+break_domain_destroyed_at_the_destination() {
+  held && "$lab" on "$to" virsh --quiet destroy "$guest" >"$work/out" 2>&1 && ended_as stayed 1
+}
 break_second_move_by_virsh() {
   speed=16MiB held || return
   ! "$lab" on "$from" virsh --quiet migrate --live "$guest" "qemu+ssh://$to/system" >"$work/out" 2>&1 ||

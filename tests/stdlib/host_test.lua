@@ -25,16 +25,11 @@ end
 
 -- Runs body with modules replaced and an inventory of that text.
 local function with(modules, text, body)
-  local before = {}
-  for name, value in pairs(modules) do
-    before[name] = package.loaded[name] or false
-    package.loaded[name] = value
-  end
+  local _ <close> = test.replace(package.loaded, modules)
   local folder = here:temp_directory { under = "/tmp" }
   here:write_file(folder .. "/hosts.lua", text or "return {}")
   inventory.load(folder .. "/hosts.lua")
   local ok, problem = pcall(body)
-  for name, value in pairs(before) do package.loaded[name] = value or nil end
   here:remove_directory(folder, { recursive = true })
   inventory.load()
   if not ok then error(problem, 0) end
@@ -139,8 +134,7 @@ test.case("libvirt and the firewall open when first used, once, and close with t
 end)
 
 test.case("a libvirt that never answers is an error in bounded time, and holds up no close", function()
-  local before = host.patience
-  host.patience = { opening = "30ms", farewell = "30ms" }
+  local _ <close> = test.replace(host, { patience = { opening = "30ms", farewell = "30ms" } })
   local answers = false
   local function hang() async.sleep "10s" end
   local virt = { connect = function()
@@ -159,7 +153,6 @@ test.case("a libvirt that never answers is an error in bounded time, and holds u
     h:close()
     test.is_true(async.monotonic_ms() - began_ms < 5000)
   end)
-  host.patience = before
 end)
 
 test.case("a libvirt that does not open is an error each time, and not a hang", function()

@@ -35,29 +35,17 @@ test.case("authorized-key: the plan shows the very line, restricted, bound to an
   test.matches(kind.describe(forwarding).lines[1], '^restrict,port%-forwarding,permitlisten="localhost:1",from=')
 end)
 
--- Calls body while functions of module ssh are others.
-local function with_ssh(replaced, body)
-  local before = {}
-  for name, f in pairs(replaced) do
-    before[name] = ssh[name]
-    rawset(ssh, name, f)
-  end
-  local ok, problem = pcall(body)
-  for name, f in pairs(before) do rawset(ssh, name, f) end
-  if not ok then error(problem, 0) end
-end
-
 test.case("authorized-key: what revoking needs is read before the intent, and the grant's own result goes before it",
   function()
     local kind, env = lease.find "authorized-key", { host = function() return { machine = "machine" } end }
     local revoked = {}
-    with_ssh({ foresee_authorize = function() return { file = "/foreseen", made_file = true } end,
-      revoke = function(_, description) revoked[#revoked + 1] = description end }, function()
-      local a = setmetatable({}, { __index = key_arguments })
-      kind.prepare(a, env)
-      kind.revoke(a, env)  -- drover died in the grant
-      kind.revoke(a, env, { file = "/granted", added_newline = true })
-    end)
+    local _ <close> = test.replace(ssh, {
+      foresee_authorize = function() return { file = "/foreseen", made_file = true } end,
+      revoke = function(_, description) revoked[#revoked + 1] = description end })
+    local a = setmetatable({}, { __index = key_arguments })
+    kind.prepare(a, env)
+    kind.revoke(a, env)  -- drover died in the grant
+    kind.revoke(a, env, { file = "/granted", added_newline = true })
     test.equal({ revoked[1].file, revoked[1].made_file, revoked[2].file, revoked[2].made_file,
       revoked[2].added_newline, revoked[2].mark }, { "/foreseen", true, "/granted", nil, true, "drover run=RUN" })
   end)

@@ -1,9 +1,10 @@
 -- Shows what libvirt is asked for by each parameter of a move, and what is done about one that does not end.
 local test = require "test"
-local core = require "drover.core"
 local job = require "migrate.job"
 local watch = require "migrate.watch"
 local reconcile = require "reconcile"
+local script = require "script"
+local stuck_abort = require "migrate.stuck_abort"
 local fakes = test.load(..., "fakes")
 local xml = require "xml"
 
@@ -165,11 +166,9 @@ end)
 
 -- Runs body with so little patience.
 local function with_patience(answer_ms, abort_ms, body)
-  local before = watch.patience
-  watch.patience = { answer_ms = answer_ms, abort_ms = abort_ms }
-  local ok, problem = core.pcall(body)
-  watch.patience = before
-  if not ok then error(problem, 0) end
+  local _ <close> = test.replace(watch, { patience = { answer_ms = answer_ms } })
+  local _ <close> = test.replace(stuck_abort, { patience_ms = abort_ms })
+  body()
 end
 
 local function hang() async.sleep "1m" end
@@ -211,10 +210,9 @@ end)
 test.case("an abort that says nothing, for its data go nowhere, is freed by ending its connections", function()
   with_patience(300, 20, function()
     local move = a_move { timeout = 10 }
-    local script, ended, aborting = require "script", nil, false
+    local ended, aborting
     local function until_ended() return async.poll("15s", "5ms", function() return ended end) end
-    local run = script.run
-    script.run = function(_, _, words) ended = words end
+    local _ <close> = test.replace(script, { run = function(_, _, words) ended = words end })
     function move.ctx.release() error "the tunnel was not to be taken away" end
     local problem = endless(move, {
       migrate_to_uri = function()
@@ -229,7 +227,6 @@ test.case("an abort that says nothing, for its data go nowhere, is freed by endi
         if aborting then until_ended() end
         return { type = "unbounded" }
       end })
-    script.run = run
     test.equal(ended, { "10.0.0.2", 49152, 49153 })
     test.matches(problem.message, "the move was given up, it took longer than %-%-timeout allows$")
   end)
@@ -244,17 +241,18 @@ end)
 test.case("an aborted move that nothing frees is left", function()
   with_patience(300, 20, function()
     local move = a_move { timeout = 10 }
-    local released, settled, aborted = {}, 0, false
-    function move.ctx.release(_, kind) released[#released + 1] = kind end
-    local before, script = reconcile.settle, require "script"
-    local run = script.run
-    reconcile.settle = function() settled = settled + 1 end
-    script.run = function() settled = settled + 1 end
+    local taken, aborted = {}, false
+    function move.ctx.release(_, kind) taken[#taken + 1] = kind end
+    local _ <close> = test.replace(reconcile, { settle = function()
+      taken[#taken + 1] = "copy"
+      errors.raise { code = "NO_CONNECTION", message = "b is gone" }
+    end })
+    local _ <close> = test.replace(script, { run = function() taken[#taken + 1] = "connections" end })
     local problem = endless(move, { abort_job = function() aborted = true end,
       job = function() return { type = aborted and "cancelled" or "unbounded" } end })
-    reconcile.settle, script.run = before, run
-    test.equal({ problem.code, released, settled }, { "NOT_SETTLED", { "tunnel" }, 2 })
+    test.equal({ problem.code, taken }, { "NOT_SETTLED", { "copy", "connections", "tunnel" } })
     test.matches(problem.message, "its abort does not end")
+    test.equal(move.ctx.warnings[2].message, "the destination's copy could not be taken away: b is gone")
   end)
 end)
 

@@ -144,20 +144,18 @@ end)
 -- migrate.go with a job that raised `problem` or ended well, and both hosts saying `settled`.
 local function go(problem, settled, before_state)
   local job, reconcile = require "migrate.job", require "reconcile"
-  local before = { describe = job.describe, run = job.run, settle = reconcile.settle, observe = reconcile.observe }
-  job.describe = function() end
-  job.run = function() return problem end
-  reconcile.settle = function(_, _, uuid, options)
-    test.equal({ uuid, options.before }, { "uuid-1", before_state or "running" })
-    return settled
-  end
-  reconcile.observe = function() return { status = "none" } end
+  local _ <close> = test.replace(job, { describe = function() end, run = function() return problem end })
+  local _ <close> = test.replace(reconcile, {
+    settle = function(_, _, uuid, options)
+      test.equal({ uuid, options.before }, { "uuid-1", before_state or "running" })
+      return settled
+    end,
+    observe = function() return { status = "none" } end,
+  })
   local ctx = context_of()
   local move = migrate.open(ctx, parameters())
   if before_state then ctx.hosts.kvm1.fields.state = { state = before_state, reason = "user" } end
   local ok, raised = core.pcall(migrate.go, move)
-  job.describe, job.run = before.describe, before.run
-  reconcile.settle, reconcile.observe = before.settle, before.observe
   return not ok and errors.wrap(raised) or nil, ctx
 end
 

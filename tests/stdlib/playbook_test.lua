@@ -59,30 +59,25 @@ end)
 test.case("first found wins, what it overrides is told, and the nearest name is offered", function()
   local first <close> = fakes.folder()
   local second <close> = fakes.folder()
-  local before = playbook.search_path
-  playbook.search_path = function(given)
+  local _ <close> = test.replace(playbook, { search_path = function(given)
     local folders = { { path = first.path, origin = "one" }, { path = second.path, origin = "two" } }
     if given then table.insert(folders, 1, { path = given, origin = "--playbooks" }) end
     return folders
-  end
+  end })
   fakes.write(first.path .. "/toy.lua", good)
   fakes.write(second.path .. "/toy.lua", (good:gsub("A toy", "Another")))
   fakes.write(second.path .. "/other-thing.lua", good)
   fakes.write(second.path .. "/.hidden.lua", good)
   fakes.write(second.path .. "/notes.txt", "no playbook")
-  local ok, problem = pcall(function()
-    local list = playbook.list()
-    test.equal(#list, 2)
-    test.equal({ list[2].name, list[2].path, list[2].overrides },
-      { "toy", first.path .. "/toy.lua", second.path .. "/toy.lua" })
-    test.equal(playbook.load("toy").definition.summary, "A toy.")
-    test.equal(playbook.load("toy", second.path).definition.summary, "Another.")
-    test.equal(test.raises("NO_PLAYBOOK", playbook.load, "other-thng").hint, "did you mean 'other-thing'?")
-    test.equal(test.raises("NO_PLAYBOOK", playbook.load, "other-thng").domain, "usage")
-    test.raises("NO_PLAYBOOK", playbook.load, "./toy.lua")
-  end)
-  playbook.search_path = before
-  if not ok then error(problem, 0) end
+  local list = playbook.list()
+  test.equal(#list, 2)
+  test.equal({ list[2].name, list[2].path, list[2].overrides },
+    { "toy", first.path .. "/toy.lua", second.path .. "/toy.lua" })
+  test.equal(playbook.load("toy").definition.summary, "A toy.")
+  test.equal(playbook.load("toy", second.path).definition.summary, "Another.")
+  test.equal(test.raises("NO_PLAYBOOK", playbook.load, "other-thng").hint, "did you mean 'other-thing'?")
+  test.equal(test.raises("NO_PLAYBOOK", playbook.load, "other-thng").domain, "usage")
+  test.raises("NO_PLAYBOOK", playbook.load, "./toy.lua")
 end)
 
 test.case("the search path: --playbooks, $DROVER_PLAYBOOKS, yours, this machine's, stock", function()

@@ -57,8 +57,7 @@ test.case("a journal of before names no other host", function()
 end)
 
 test.case("a host that does not answer is named, in bounded time, and the other one is cleaned", function()
-  local before = pool_entry.patience
-  pool_entry.patience = "30ms"
+  local _ <close> = test.replace(pool_entry, { patience = "30ms" })
   for _, how in ipairs { "silent", "lost" } do
     local w <close> = world()
     kind.grant(w.arguments, w.env)
@@ -70,5 +69,4 @@ test.case("a host that does not answer is named, in bounded time, and the other 
     rawset(w.a, how, nil)
     kind.revoke(w.arguments, w.env)  -- recovery comes again
   end
-  pool_entry.patience = before
 end)

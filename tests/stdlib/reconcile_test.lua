@@ -216,8 +216,7 @@ test.case("nothing is resumed while the other side runs, may have run, or is lef
 end)
 
 test.case("a QEMU that does not answer is told from a host that does not, and nothing is done about it", function()
-  local before = reconcile.longest_job_look
-  reconcile.longest_job_look = "20ms"
+  local _ <close> = test.replace(reconcile, { longest_job_look = "20ms" })
   for _, how in ipairs { { hangs = { job = true } }, { fails = { job = "DOMAIN_BUSY" } } } do
     local record = { state = "running", reason = "booted", hangs = how.hangs, fails = how.fails }
     local a, b = fakes.host("a", { [uuid] = record }), fakes.host "b"
@@ -226,7 +225,6 @@ test.case("a QEMU that does not answer is told from a host that does not, and no
     test.matches(settled.text, "^on the source the domain's QEMU does not answer, and libvirt there says running ")
     test.matches(settled.hint, "virsh destroy.*drover recover")
   end
-  reconcile.longest_job_look = before
 end)
 
 test.case("A6: post-copy is never destroyed and never resumed", function()

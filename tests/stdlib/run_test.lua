@@ -156,11 +156,9 @@ test.case("Ctrl-C tells the step and whether the run's work stands, not the call
       ctx:step("a long step", function() errors.raise { code = "CANCELLED", message = "cancelled: sleep" } end)
     end }
     local written = {}
-    local before = io.stderr
-    rawset(io, "stderr", { write = function(_, ...) written[#written + 1] = table.concat { ... } end })
-    local code = require "show_error"(problem, false, false)
-    rawset(io, "stderr", before)
-    test.equal(code, 130)
+    local _ <close> = test.replace(io, { stderr = {
+      write = function(_, ...) written[#written + 1] = table.concat { ... } end } })
+    test.equal(require "show_error"(problem, false, false), 130)
     return table.concat(written):match("^[^\n]+")
   end
   test.equal(told(false), "drover: interrupted in the step 'a long step'; what the run did is undone")

@@ -4,11 +4,9 @@ local screen = require "screen"
 
 -- What a screen writes.
 local function written(mode, body)
-  local before, text = terminal.write, {}
-  rawset(terminal, "write", function(part) text[#text + 1] = part return true end)
-  local ok, problem = pcall(body, screen.new(mode))
-  rawset(terminal, "write", before)
-  if not ok then error(problem, 0) end
+  local text = {}
+  local _ <close> = test.replace(terminal, { write = function(part) text[#text + 1] = part return true end })
+  body(screen.new(mode))
   return table.concat(text)
 end
 

@@ -40,6 +40,17 @@ test.case("raises wants that code, and gives the error", function()
   test.matches(failure(test.raises, "A", error, "text"), "^expected the error A, got %? text")
 end)
 
+test.case("what is replaced is as before at the end of the block, also when that fails, and also what was not there",
+  function()
+    local module, seen = { kept = 1, changed = 2 }, nil
+    test.matches(failure(function()
+      local _ <close> = test.replace(module, { changed = 3, added = 4 })
+      seen = { module.kept, module.changed, module.added }
+      test.is_nil(seen, "the end of the block")
+    end), "the end of the block")
+    test.equal({ seen, module }, { { 1, 3, 4 }, { kept = 1, changed = 2 } })
+  end)
+
 local machine = require("native.host").local_machine()
 local drover = machine:query({ "sh", "-c", "readlink /proc/$PPID/exe" }).output:gsub("\n", "")
 

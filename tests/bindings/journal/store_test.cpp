@@ -339,12 +339,8 @@ TEST_CASE("every truncation of the database is an error, or changes nothing that
 }
 
 TEST_CASE("a full disk stops an intent before its effect; what was written stays readable") {
-  if (geteuid() != 0) return;
   JournalFolder folder;
-  if (mount("none", folder.path().c_str(), "tmpfs", 0, "size=256k,mode=0700") != 0) {
-    WARN("no tmpfs can be mounted here");
-    return;
-  }
+  REQUIRE(mount("none", folder.path().c_str(), "tmpfs", 0, "size=256k,mode=0700") == 0);
   {
     Store store(folder.journal());
     store.begin_run(a_run("one"));
@@ -362,7 +358,6 @@ TEST_CASE("a full disk stops an intent before its effect; what was written stays
 }
 
 TEST_CASE("a folder that cannot be written is refused") {
-  if (geteuid() != 0) return;
   JournalFolder folder;
   REQUIRE(mount("none", folder.path().c_str(), "tmpfs", 0, "size=1m,mode=0700") == 0);
   { Store store(folder.journal()); }
@@ -375,7 +370,6 @@ TEST_CASE("a folder that cannot be written is refused") {
 }
 
 TEST_CASE("as root, a journal that others may write is refused") {
-  if (geteuid() != 0) return;
   JournalFolder folder;
   chmod(folder.path().c_str(), 0777);
   CHECK(error_of([&] { Store store(folder.journal()); }).message.find("others than root may write") !=

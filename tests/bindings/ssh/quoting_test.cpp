@@ -9,11 +9,11 @@
 using namespace drover;
 using namespace drover::ssh;
 using drover::ssh::test::code_of;
+using drover::ssh::test::TemporaryFolder;
 
 TEST_CASE("a real shell gives back every byte of quoted words", "[ssh]") {
   std::string shell = GENERATE("/bin/sh", "/bin/bash");
-  drover::ssh::test::TemporaryFolder
-      folder;  // where nothing is at stake, and without programs, should a word break out
+  TemporaryFolder folder;  // where nothing is at stake, and without programs, should a word break out
   std::mt19937 random(7);
   for (int round = 0; round < 40; ++round) {
     std::string program = "printf '%s\\n-\\n'", expected;

@@ -81,16 +81,13 @@ end
 
 -- What doctor prints for hosts by name (a function raises), and its exit code.
 local function of_hosts(hosts, names, as_json)
-  local connect, before, lines = host.connect, print, {}
-  rawset(host, "connect", function(name)
+  local lines = {}
+  local _ <close> = test.replace(host, { connect = function(name)
     if type(hosts[name]) == "function" then hosts[name]() end
     return a_host(name, hosts[name])
-  end)
-  rawset(_G, "print", function(text) lines[#lines + 1] = tostring(text) end)
-  local ok, code = pcall(require "command.doctor", { hosts = names, json = as_json })
-  rawset(_G, "print", before)
-  rawset(host, "connect", connect)
-  if not ok then error(code, 0) end
+  end })
+  local _ <close> = test.replace(_G, { print = function(text) lines[#lines + 1] = tostring(text) end })
+  local code = require "command.doctor" { hosts = names, json = as_json }
   return table.concat(lines, "\n"), code
 end
 
