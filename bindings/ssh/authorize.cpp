@@ -131,7 +131,19 @@ class Turn {
   std::shared_ptr<std::timed_mutex> mutex_;
 };
 
-Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& edit, const GrantedKey* take_away,
+// The edit that brings over what somebody wrote to the old file in the last instant, when ours was in its place
+// already. before: what the old file held, mine: what ours holds, late: what the old file holds now.
+Edit bring_over(const Edit& edit, const std::string& before, const std::string& mine, const std::string& late) {
+  if (late.starts_with(before)) {
+    // Others may append to our file at the same time: the late lines go to its end, whatever it holds by then.
+    return [lines = late.substr(before.size())](const std::string& now) { return std::optional(now + lines); };
+  }
+  return [edit, mine, wanted = edit(late).value_or(late)](const std::string& now) {
+    return now == mine ? std::optional(wanted) : edit(now);
+  };
+}
+
+Edited edit_file(core::Machine& machine, KeysPlace place, Edit edit, const GrantedKey* take_away,
                  core::CancelToken& token) {
   Edited outcome;
   for (int attempt = 0; attempt < most_tries; ++attempt) {
@@ -163,20 +175,9 @@ Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& edit, cons
       place.exists = line_value(header, "exists") == "yes";
       place.contents = found;
     } else {
-      // Our file is in place, and the old one got a line at the last instant: that one is edited again, over ours.
-      std::optional<std::string> again = edit(found);
-      Edit original = edit;
-      std::string mine = *contents, wanted = again.value_or(found);
-      place.contents = mine;
+      edit = bring_over(edit, place.contents, *contents, found);
+      place.contents = *contents;
       place.exists = true;
-      Edit merge = [mine, wanted, original](const std::string& now) -> std::optional<std::string> {
-        if (now == mine) return wanted;
-        return original(now);
-      };
-      Edited rest = edit_file(machine, place, merge, take_away, token);
-      rest.changed = true;
-      rest.made_directory |= outcome.made_directory;
-      return rest;
     }
     token.throw_if_cancelled("authorized_keys");
     pause_a_little(attempt);

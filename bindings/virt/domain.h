@@ -52,15 +52,6 @@ int change_domain(lua_State* L, const char* function, const std::string& verb, s
 core::Push push_domain(ConnectionPtr connection, DomainRef domain);
 inline core::Push push_domain(const DomainCall& call) { return push_domain(call.connection, call.domain); }
 
-// The results of one value.
-template <class T>
-core::Push push_value(T value) {
-  return [value = std::move(value)](lua_State* L) {
-    core::push(L, value);
-    return 1;
-  };
-}
-
 // Looks a domain up by UUID when the text is one, by name otherwise. Throws NO_DOMAIN.
 DomainRef look_up_domain(const VirConnection& connection, virConnectPtr pointer, const std::string& name_or_uuid);
 std::string uuid_of(virDomainPtr domain);

@@ -10,7 +10,6 @@ namespace drover::virt {
 namespace {
 
 constexpr const char* record_name = "virt.DomainInfo";
-constexpr int64_t kib = 1024;
 
 // Its address is the key of the registry: found without hashing a name.
 char record_key = 0;
@@ -76,7 +75,7 @@ int walk_fields(lua_State* L) {
   return 2;
 }
 
-int tostring(lua_State* L) {
+int describe_info(lua_State* L) {
   const virDomainInfo& info = check_info(L);
   std::string text = "{ ";
   for (const Field& field : fields) {
@@ -93,7 +92,7 @@ void push_record_metatable(lua_State* L) {
   lua_pop(L, 1);
   luaL_newmetatable(L, record_name);
   const luaL_Reg functions[] = {
-      {"__index", read_field}, {"__pairs", walk_fields}, {"__tostring", tostring}, {nullptr, nullptr}};
+      {"__index", read_field}, {"__pairs", walk_fields}, {"__tostring", describe_info}, {nullptr, nullptr}};
   luaL_setfuncs(L, functions, 0);
   core::set_field(L, "__metatable", record_name);
   lua_pushvalue(L, -1);

@@ -18,8 +18,6 @@ using core::Effect;
 using core::Options;
 using core::Push;
 
-constexpr unsigned long kib = 1024;
-
 struct MemoryFigure {
   int tag;
   const char* name;

@@ -78,7 +78,7 @@ void on_tray(virConnectPtr, virDomainPtr domain, const char* alias, int reason, 
 }
 
 void on_balloon(virConnectPtr, virDomainPtr domain, unsigned long long size_kib, void* opaque) {
-  deliver(domain, opaque, {{"memory_bytes", to_integer(size_kib * 1024)}});
+  deliver(domain, opaque, {{"memory_bytes", to_integer(size_kib * kib)}});
 }
 
 void on_device(virConnectPtr, virDomainPtr domain, const char* alias, void* opaque) {

@@ -16,13 +16,6 @@ using core::CancelToken;
 using core::Options;
 using core::Push;
 
-Push push_text(std::string text) {
-  return [text = std::move(text)](lua_State* L) {
-    core::push(L, text);
-    return 1;
-  };
-}
-
 // Which emulator a question is about; libvirt chooses what is left out.
 struct Emulator {
   std::optional<std::string> emulator, architecture, machine, virtualization;
@@ -47,7 +40,7 @@ int ask_text(lua_State* L, const char* function, const std::string& attempt, Tex
   return run(L, connection, attempt, [connection, pointer, attempt, call = std::move(call)](CancelToken&) -> Push {
     VirText text(call(pointer.get()));
     if (!text) throw connection->error(attempt);
-    return push_text(text.get());
+    return push_value(std::string(text.get()));
   });
 }
 
@@ -81,7 +74,7 @@ int compare(lua_State* L, const char* function, std::function<int(virConnectPtr)
   return run(L, connection, attempt, [connection, pointer, attempt, call = std::move(call)](CancelToken&) -> Push {
     int answer = call(pointer.get());
     if (answer == VIR_CPU_COMPARE_ERROR) throw connection->error(attempt);
-    return push_text(enum_name(comparisons, answer));
+    return push_value<std::string>(enum_name(comparisons, answer));
   });
 }
 

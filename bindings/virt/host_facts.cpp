@@ -15,8 +15,6 @@ using core::Blocking;
 using core::CancelToken;
 using core::Push;
 
-constexpr int64_t kib = 1024;
-
 using Ask = std::function<Push(const VirConnection&, virConnectPtr)>;
 
 int ask(lua_State* L, const char* function, const std::string& attempt, Ask question) {
@@ -27,18 +25,11 @@ int ask(lua_State* L, const char* function, const std::string& attempt, Ask ques
   });
 }
 
-Push push_text(std::string text) {
-  return [text = std::move(text)](lua_State* L) {
-    core::push(L, text);
-    return 1;
-  };
-}
-
 int ask_text(lua_State* L, const char* function, const std::string& attempt, char* (*question)(virConnectPtr)) {
   return ask(L, function, attempt, [=](const VirConnection& connection, virConnectPtr pointer) -> Push {
     VirText text(question(pointer));
     if (!text) throw connection.error(attempt);
-    return push_text(text.get());
+    return push_value(std::string(text.get()));
   });
 }
 
@@ -53,7 +44,7 @@ int type(lua_State* L) {
              [](const VirConnection& connection, virConnectPtr pointer) -> Push {
                const char* name = virConnectGetType(pointer);
                if (name == nullptr) throw connection.error("ask for the hypervisor");
-               return push_text(name);
+               return push_value(name);
              });
 }
 
@@ -66,7 +57,7 @@ int ask_version(lua_State* L, const char* function, const char* attempt,
   return ask(L, function, attempt, [=](const VirConnection& connection, virConnectPtr pointer) -> Push {
     unsigned long number = 0;
     if (question(pointer, &number) < 0) throw connection.error(attempt);
-    return push_text(version_text(number));
+    return push_value(version_text(number));
   });
 }
 

@@ -30,4 +30,13 @@ inline int run(lua_State* L, const ConnectionPtr& connection, std::string descri
   return work(never_cancelled)(L);
 }
 
+// The results of one value.
+template <class T>
+core::Push push_value(T value) {
+  return [value = std::move(value)](lua_State* L) {
+    core::push(L, value);
+    return 1;
+  };
+}
+
 }  // namespace drover::virt

@@ -45,13 +45,13 @@ int key(lua_State* L) {
 
 int path(lua_State* L) { return read_text<Volume>(L, "Volume.path", "read the path of", virStorageVolGetPath); }
 
-int pool(lua_State* L) {
+int pool_of_volume(lua_State* L) {
   auto call = begin_call<Volume>(L, "Volume.pool", "find the pool of");
   return get_object<Pool>(L, call.connection, call.attempt, call.name,
                           [call](virConnectPtr) { return virStoragePoolLookupByVolume(call.get()); });
 }
 
-int info(lua_State* L) {
+int volume_info(lua_State* L) {
   Options options(L, 2, "Volume.info");
   bool physical = options.flag("physical");
   options.finish();
@@ -115,7 +115,7 @@ int wipe(lua_State* L) {
   });
 }
 
-int look_up(lua_State* L, const char* function, Missing missing) {
+int look_up_path(lua_State* L, const char* function, Missing missing) {
   const ConnectionPtr& connection = check_connection(L, 1, function);
   std::string wanted = Args(L, function).text(2, "path");
   return get_object<Volume>(
@@ -124,8 +124,8 @@ int look_up(lua_State* L, const char* function, Missing missing) {
       "NO_VOLUME");
 }
 
-int volume(lua_State* L) { return look_up(L, "Connection.volume", Missing::raise); }
-int volume_of_path(lua_State* L) { return look_up(L, "Connection.volume_of_path", Missing::nil); }
+int volume_at_path(lua_State* L) { return look_up_path(L, "Connection.volume", Missing::raise); }
+int find_volume_at_path(lua_State* L) { return look_up_path(L, "Connection.volume_of_path", Missing::nil); }
 
 }  // namespace
 
@@ -133,14 +133,14 @@ std::vector<core::Function> volume_methods_of_connection() {
   const core::Value wanted{"path", "string", "Path of a file or a block device on that host."};
   return {
       {"volume",
-       volume,
+       volume_at_path,
        "The volume of that path, of any active pool.",
        {wanted},
        {{"volume", "virt.Volume", ""}},
        "NO_VOLUME, CONNECTION_LOST",
        Blocking::yes},
       {"volume_of_path",
-       volume_of_path,
+       find_volume_at_path,
        "The volume of that path, or nil when no active pool has it (as of its last refresh).",
        {wanted},
        {{"volume?", "virt.Volume", ""}},
@@ -170,14 +170,14 @@ core::Class volume_class() {
            "NO_VOLUME, CONNECTION_LOST",
            Blocking::yes},
           {"pool",
-           pool,
+           pool_of_volume,
            "The pool that it is in.",
            {},
            {{"pool", "virt.Pool", ""}},
            "NO_POOL, CONNECTION_LOST",
            Blocking::yes},
           {"info",
-           info,
+           volume_info,
            "Type (file, block, dir, network, netdir, ploop) and sizes in bytes.",
            {{"options?", "table", "physical: boolean, reads the size on the storage too."}},
            {{"info", "table", "type, capacity_bytes, allocation_bytes, and physical_bytes when asked for"}},

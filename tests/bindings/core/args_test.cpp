@@ -64,8 +64,8 @@ int read_options(lua_State* L) {
   return 1;
 }
 
-struct Fixture : LuaFixture {
-  Fixture() {
+struct ArgsFixture : LuaFixture {
+  ArgsFixture() {
     define<read_text>("text");
     define<read_port>("port");
     define<read_size>("size");
@@ -86,7 +86,7 @@ struct Fixture : LuaFixture {
 }  // namespace
 
 TEST_CASE("a string is a string, and a number is none") {
-  Fixture lua;
+  ArgsFixture lua;
   CHECK(lua.run("return text('a\\0b')") == std::string("a\0b", 3));
   CHECK(lua.message("text(5)").find("test.text: name: expected a string, got number 5") != std::string::npos);
   CHECK(lua.message("text()").find("got nothing") != std::string::npos);
@@ -96,7 +96,7 @@ TEST_CASE("a string is a string, and a number is none") {
 }
 
 TEST_CASE("an integer is an integer in its range, and a string is none") {
-  Fixture lua;
+  ArgsFixture lua;
   CHECK(lua.run("return port(65535)") == "65535");
   CHECK(lua.run("return port(80.0)") == "80");
   CHECK(lua.message("port('80')").find("expected an integer from 1 to 65535, got string '80'") != std::string::npos);
@@ -110,7 +110,7 @@ TEST_CASE("an integer is an integer in its range, and a string is none") {
 }
 
 TEST_CASE("booleans, lists, choices and functions are what they say") {
-  Fixture lua;
+  ArgsFixture lua;
   CHECK(lua.message("boolean(0)").find("expected true or false, got number 0") != std::string::npos);
   CHECK(lua.message("boolean('true')").find("true or false") != std::string::npos);
   CHECK(lua.run("return list{'a', 'b'}") == "2");
@@ -121,21 +121,21 @@ TEST_CASE("booleans, lists, choices and functions are what they say") {
 }
 
 TEST_CASE("a long string is cut in the message") {
-  Fixture lua;
+  ArgsFixture lua;
   std::string text = lua.message("port(('x'):rep(5000))");
   CHECK(text.size() < 200);
   CHECK(text.find("...") != std::string::npos);
 }
 
 TEST_CASE("options are read by name, and absent ones are well") {
-  Fixture lua;
+  ArgsFixture lua;
   CHECK(lua.run("return options()") == "- 0 - 0 0 -");
   CHECK(lua.run("return options{ name = 'n', port = 22, live = true, disks = {'vda'}, networks = {a = 'b'}, "
                 "mode = 'p2p' }") == "n 22 live 1 1 p2p");
 }
 
 TEST_CASE("an unknown option is an error with the nearest name") {
-  Fixture lua;
+  ArgsFixture lua;
   Error error = lua.fails("options{ prot = 22 }");
   CHECK(error.code == "UNKNOWN_OPTION");
   CHECK(error.message.find("test.options: unknown option 'prot'") != std::string::npos);
@@ -146,7 +146,7 @@ TEST_CASE("an unknown option is an error with the nearest name") {
 }
 
 TEST_CASE("an option of the wrong type names the option") {
-  Fixture lua;
+  ArgsFixture lua;
   CHECK(lua.message("options{ port = '22' }")
             .find("test.options: option 'port': expected an integer from 1 to 65535, got string '22'") !=
         std::string::npos);

@@ -42,8 +42,8 @@ int calls_lua(lua_State* L) {
   return 0;
 }
 
-struct Fixture : LuaFixture {
-  Fixture() {
+struct EdgeFixture : LuaFixture {
+  EdgeFixture() {
     alive = 0;
     define<throws_error>("throws_error");
     define<throws_standard>("throws_standard");
@@ -55,7 +55,7 @@ struct Fixture : LuaFixture {
 }  // namespace
 
 TEST_CASE("an Error becomes an error object with all its fields") {
-  Fixture lua;
+  EdgeFixture lua;
   std::string fields = lua.run(R"(
     local ok, e = pcall(throws_error)
     assert(not ok and type(e) == "table" and type(e.traceback) == "string")
@@ -68,33 +68,33 @@ TEST_CASE("an Error becomes an error object with all its fields") {
 }
 
 TEST_CASE("the one line of an error has the host once") {
-  Fixture lua;
+  EdgeFixture lua;
   CHECK(lua.run("local _, e = pcall(throws_error) return tostring(e)").find("kvm1: there is no domain 'web1'") !=
         std::string::npos);
 }
 
 TEST_CASE("any other C++ exception keeps its message") {
-  Fixture lua;
+  EdgeFixture lua;
   CHECK(lua.run("local _, e = pcall(throws_standard) return e.code .. ' ' .. e.message") ==
         "INTERNAL test.function: out of cheese");
   CHECK(alive == 0);
 }
 
 TEST_CASE("destructors run when Lua raises: lua5.4-c++ is linked") {
-  Fixture lua;
+  EdgeFixture lua;
   CHECK(lua.run("local ok, e = pcall(raises_lua_error) return tostring(ok) .. ' ' .. e") == "false raised by Lua: 7");
   CHECK(alive == 0);
 }
 
 TEST_CASE("an error of a Lua callback passes through C++ unchanged") {
-  Fixture lua;
+  EdgeFixture lua;
   CHECK(lua.run("local t = {} local ok, e = pcall(calls_lua, function() error(t) end) return rawequal(e, t)") ==
         "true");
   CHECK(alive == 0);
 }
 
 TEST_CASE("a coroutine's error passes, too, and it stays usable") {
-  Fixture lua;
+  EdgeFixture lua;
   CHECK(lua.run(R"(
     local co = coroutine.create(function() local ok = pcall(throws_error) coroutine.yield(ok) throws_standard() end)
     local _, first = coroutine.resume(co)
@@ -104,7 +104,7 @@ TEST_CASE("a coroutine's error passes, too, and it stays usable") {
 }
 
 TEST_CASE("other error values become error objects: text, plain tables, nil") {
-  Fixture lua;
+  EdgeFixture lua;
   auto completed = [&lua](const char* value) {
     luaL_dostring(lua.L, (std::string("return ") + value).c_str());
     complete_error(lua.L, lua.L);

@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-struct Fixture : LuaFixture {
+struct OperationFixture : LuaFixture {
   std::shared_ptr<Operation> start(std::function<Push(CancelToken&)> work, OnCancel on_cancel = OnCancel::abandon) {
     start_work(L, "the work", std::move(work), on_cancel);
     auto operation = check_object<OperationHandle>(L, -1, "test").operation;
@@ -51,7 +51,7 @@ Push number(int value) {
 }  // namespace
 
 TEST_CASE("the result of work is there when the loop ran") {
-  Fixture lua;
+  OperationFixture lua;
   auto operation = lua.start([](CancelToken&) { return number(7); });
   CHECK(lua.error_of(operation).find("NOT_READY") == 0);
   lua.wait(operation);
@@ -61,7 +61,7 @@ TEST_CASE("the result of work is there when the loop ran") {
 }
 
 TEST_CASE("errors of work are raised where it is waited for") {
-  Fixture lua;
+  OperationFixture lua;
   auto operation = lua.start([](CancelToken&) -> Push { throw Error("virt", "NO_DOMAIN", "gone"); });
   operation->set_origin("virt.test");
   lua.wait(operation);
@@ -77,7 +77,7 @@ TEST_CASE("errors of work are raised where it is waited for") {
 }
 
 TEST_CASE("abandoned work is cancelled at once, and its late result is dropped") {
-  Fixture lua;
+  OperationFixture lua;
   std::atomic<bool> begun{false}, release{false}, ended{false};
   auto operation = lua.start([&](CancelToken&) {
     begun = true;
@@ -100,7 +100,7 @@ TEST_CASE("abandoned work is cancelled at once, and its late result is dropped")
 }
 
 TEST_CASE("work that changes something is waited for when it is cancelled") {
-  Fixture lua;
+  OperationFixture lua;
   std::atomic<bool> begun{false}, release{false};
   auto operation = lua.start([&](CancelToken&) {
     begun = true;
@@ -119,7 +119,7 @@ TEST_CASE("work that changes something is waited for when it is cancelled") {
 }
 
 TEST_CASE("a second cancel gives up on work that changes something, and says that it may still happen") {
-  Fixture lua;
+  OperationFixture lua;
   std::atomic<bool> begun{false}, release{false};
   auto operation = lua.start([&](CancelToken&) {
     begun = true;
@@ -140,7 +140,7 @@ TEST_CASE("a second cancel gives up on work that changes something, and says tha
 }
 
 TEST_CASE("work that watches its token ends itself, and its own end counts") {
-  Fixture lua;
+  OperationFixture lua;
   auto watching = [](CancelToken& token) -> Push {
     while (!token.cancelled()) std::this_thread::sleep_for(1ms);
     return number(3);
@@ -167,7 +167,7 @@ TEST_CASE("a cancel handler runs once, also when it comes too late") {
 }
 
 TEST_CASE("several may wait for one operation") {
-  Fixture lua;
+  OperationFixture lua;
   auto operation = lua.start([](CancelToken&) { return number(7); });
   int told = 0;
   operation->when_ready([&] { ++told; });
@@ -178,7 +178,7 @@ TEST_CASE("several may wait for one operation") {
 }
 
 TEST_CASE("a sleep ends in time, or when it is cancelled") {
-  Fixture lua;
+  OperationFixture lua;
   start_sleep(lua.L, 5);
   auto nap = check_object<OperationHandle>(lua.L, -1, "test").operation;
   lua.wait(nap);
@@ -190,7 +190,7 @@ TEST_CASE("a sleep ends in time, or when it is cancelled") {
 }
 
 TEST_CASE("from Lua an operation tells whether it is ready, what it is, and gives its result") {
-  Fixture lua;
+  OperationFixture lua;
   start_sleep(lua.L, 1);
   lua_setglobal(lua.L, "nap");
   CHECK(lua.run("return tostring(nap:ready()) .. nap:describe()") == "falsesleep");

@@ -33,7 +33,7 @@ ExecResult run(const ExecRequest& request) {
   return host::run_process(request, "here", token);
 }
 
-std::string code_of(const ExecRequest& request) {
+std::string code_of_run(const ExecRequest& request) {
   return tests::code_of([&] { run(request); });
 }
 
@@ -99,17 +99,17 @@ TEST_CASE("the environment is drover's, with changes, and messages are in Englis
 }
 
 TEST_CASE("a program that is not there or may not run is an error of its own") {
-  CHECK(code_of(program({"no-such-program-of-drover"})) == "NO_PROGRAM");
-  CHECK(code_of(program({"/no/such/program"})) == "NO_PROGRAM");
-  CHECK(code_of(program({"/etc/passwd"})) == "NO_PERMISSION");
-  CHECK(code_of(program({})) == "BAD_ARGUMENT");
+  CHECK(code_of_run(program({"no-such-program-of-drover"})) == "NO_PROGRAM");
+  CHECK(code_of_run(program({"/no/such/program"})) == "NO_PROGRAM");
+  CHECK(code_of_run(program({"/etc/passwd"})) == "NO_PERMISSION");
+  CHECK(code_of_run(program({})) == "BAD_ARGUMENT");
 }
 
 TEST_CASE("a timeout ends a program and what it started, even when TERM is ignored") {
   ExecRequest request = program({"sh", "-c", "trap '' TERM; sleep 31.4159 & sleep 31.4159"});
   request.timeout_ms = 100;
   Stopwatch watch;
-  CHECK(code_of(request) == "TIMEOUT");
+  CHECK(code_of_run(request) == "TIMEOUT");
   CHECK(watch.elapsed_ms() >= 100);
   CHECK(watch.elapsed_ms() < 1500);
   CHECK_FALSE(has_child());
@@ -146,7 +146,7 @@ TEST_CASE("a process left in the background does not hold the result") {
 TEST_CASE("too much output is an error and ends the program") {
   ExecRequest request = program({"yes"});
   request.most_output_bytes = 100000;
-  CHECK(code_of(request) == "OUTPUT_TOO_LARGE");
+  CHECK(code_of_run(request) == "OUTPUT_TOO_LARGE");
   CHECK_FALSE(has_child());
 }
 
@@ -156,7 +156,7 @@ TEST_CASE("a program inherits three descriptors and drover keeps none") {
   ExecResult result = run(program({"sh", "-c", "ls /proc/$$/fd"}));
   CHECK(result.output.find("3\n") == std::string::npos);
   for (int i = 0; i < 50; ++i) run(program({"true"}));
-  CHECK(code_of(program({"no-such-program-of-drover"})) == "NO_PROGRAM");
+  CHECK(code_of_run(program({"no-such-program-of-drover"})) == "NO_PROGRAM");
   CHECK(open_descriptors() == before);
   CHECK_FALSE(has_child());
 }

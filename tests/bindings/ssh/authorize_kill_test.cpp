@@ -18,18 +18,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICf9svRenC/PLKIL9nk6K/pxQgoiFC41wTNvoIncOxs5";
+const std::string granted_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICf9svRenC/PLKIL9nk6K/pxQgoiFC41wTNvoIncOxs5";
 
 // A place for keys in memory, so that syncing costs nothing. sshd would refuse it, so the host says that it is not
 // strict: the editor is what is looked at here.
-struct Place {
-  explicit Place(std::string before) : before_(std::move(before)) {
+struct KillPlace {
+  explicit KillPlace(std::string before) : before_(std::move(before)) {
     fs::create_directory(folder / "programs");
     write_text(folder / "programs/sshd", "#!/bin/sh\necho strictmodes no\n", 0755);
     write_text(folder / "programs/ssh", "#!/bin/sh\necho OpenSSH_9.2p1 >&2\n", 0755);
+    // It looks at every open file of the machine, which takes long when each call is traced, and changes none.
+    fs::create_symlink("/bin/true", folder / "programs/find");
     machine.programs = folder / "programs";
     machine.traced_word = scripts::replace_keys;
-    request.key = key;
+    request.key = granted_key;
     request.mark = "drover run=1 lease=2";
     request.file = path();
     if (before_ == "no folder") return;
@@ -89,14 +91,14 @@ class Killing {
   }
 
  private:
-  void do_it(Place& place) {
+  void do_it(KillPlace& place) {
     code_of([&] {
       if (act_ == Act::grant) authorize_key(place.machine, place.request, place.token);
       if (act_ == Act::revoke) revoke_key(place.machine, place.request, foreseen_, place.token);
     });
   }
 
-  void prepare(Place& place) {
+  void prepare(KillPlace& place) {
     place.machine.victim = victim_;
     place.machine.every_call = where_ == Where::everywhere;
     if (act_ == Act::revoke) authorize_key(place.machine, place.request, place.token);
@@ -105,7 +107,7 @@ class Killing {
   // Once without a kill. Gives the numbers of the calls to kill at: with Where::at_changes those before and after which
   // the files are not the same.
   std::vector<int> let_through() {
-    Place place(before_);
+    KillPlace place(before_);
     old_state_ = place.state();
     old_everything_ = place.everything();
     foreseen_ = foresee_key(place.machine, place.request, place.token);
@@ -129,7 +131,7 @@ class Killing {
   }
 
   void kill_at(int number) {
-    Place place(before_);
+    KillPlace place(before_);
     prepare(place);
     place.machine.arm(number);
     do_it(place);

@@ -255,23 +255,57 @@ TEST_CASE("what somebody appends between the reading and the writing is kept", "
   REQUIRE(read_text(place.path) == "first\nssh-rsa AAAAB3Nza late\n" + granted.line + "\n");
 }
 
+namespace {
+
+// A place where `act` runs once in the script's own mv: after its last comparison, before the rename.
+struct RacedPlace : Place {
+  explicit RacedPlace(const std::string& act) {
+    write_text(path, "first\n");
+    std::filesystem::create_directory(folder / "programs");
+    write_text(folder / "programs/mv",
+               "#!/bin/sh\nfile='" + path + "' once='" + once() + "'\n[ -e \"$once\" ] || { : > \"$once\"\n" + act +
+                   "\n}\nexec /bin/mv \"$@\"\n",
+               0755);
+    machine.programs = folder / "programs";
+  }
+  std::string once() const { return folder / "once"; }
+};
+
+}  // namespace
+
 TEST_CASE("what somebody appends to the old file in the very last instant is brought over", "[ssh]") {
-  Place place;
-  write_text(place.path, "first\n");
-  std::filesystem::create_directory(place.folder / "programs");
-  // The script's own mv: the append comes after the last comparison.
-  write_text(place.folder / "programs/mv",
-             "#!/bin/sh\n[ -e '" + (place.folder / "once") + "' ] || { : > '" + (place.folder / "once") +
-                 "'; echo 'ssh-rsa AAAAB3Nza late' >> '" + place.path + "'; }\nexec /bin/mv \"$@\"\n",
-             0755);
-  place.machine.programs = place.folder / "programs";
+  RacedPlace place("echo 'ssh-rsa AAAAB3Nza late' >> \"$file\"");
   GrantedKey granted = authorize_key(place.machine, place.request, place.token);
-  REQUIRE(std::filesystem::exists(place.folder / "once"));
-  REQUIRE(read_text(place.path) == "first\nssh-rsa AAAAB3Nza late\n" + granted.line + "\n");
+  REQUIRE(std::filesystem::exists(place.once()));
+  REQUIRE(read_text(place.path) == "first\n" + granted.line + "\nssh-rsa AAAAB3Nza late\n");
   REQUIRE(place.clean());
-  std::filesystem::remove(place.folder / "once");
+  std::filesystem::remove(place.once());
   REQUIRE(revoke_key(place.machine, place.request, granted, place.token));
   REQUIRE(read_text(place.path) == "first\nssh-rsa AAAAB3Nza late\nssh-rsa AAAAB3Nza late\n");
+  REQUIRE(place.clean());
+}
+
+TEST_CASE("nor is it lost when somebody else appends to the new file before that", "[ssh]") {
+  RacedPlace place("echo 'ssh-rsa AAAAB3Nza late' >> \"$file\"");
+  int programs = 0;
+  place.machine.before = [&](const core::ExecRequest&) {
+    // The third program brings the late line over.
+    if (++programs == 3) std::ofstream(place.path, std::ios::app) << "ssh-rsa AAAAB3Nza other\n";
+  };
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(read_text(place.path) == "first\n" + granted.line + "\nssh-rsa AAAAB3Nza other\nssh-rsa AAAAB3Nza late\n");
+}
+
+TEST_CASE("who opened the old file before the rename is waited for, and what they write is brought over", "[ssh]") {
+  RacedPlace place("{ sleep 0.4; echo 'ssh-rsa AAAAB3Nza late' >&3; } 3>> \"$file\" &\nsleep 0.1");
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(read_text(place.path) == "first\n" + granted.line + "\nssh-rsa AAAAB3Nza late\n");
+}
+
+TEST_CASE("who keeps the old file open for good does not hold up the edit", "[ssh]") {
+  RacedPlace place("sleep 5 3>> \"$file\" &");
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(read_text(place.path) == "first\n" + granted.line + "\n");
   REQUIRE(place.clean());
 }
 

@@ -54,6 +54,7 @@ class TracedMachine : public ShellMachine {
       dup2(output.get(), 1);
       dup2(errors.get(), 2);
       setenv("LC_ALL", "C", 1);
+      if (!programs.empty()) setenv("PATH", (programs + ":" + getenv("PATH")).c_str(), 1);
       ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
       raise(SIGSTOP);
       execvp(arguments[0], arguments.data());

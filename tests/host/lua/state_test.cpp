@@ -15,7 +15,7 @@ namespace drover {
 
 namespace {
 
-struct Fixture {
+struct StateFixture {
   core::Runtime runtime;
   LuaState state{runtime};
 
@@ -43,7 +43,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("what would run a shell, end the process or load code from anywhere is not there") {
-  Fixture lua;
+  StateFixture lua;
   for (const char* gone : {"os.execute", "os.exit", "os.tmpname", "os.setlocale", "io.popen", "package.loadlib",
                            "package.cpath", "package.path", "package.searchpath", "debug.sethook", "debug.setmetatable",
                            "debug.getregistry", "debug.debug", "rawget(_G, 'dofile')", "rawget(_G, 'loadfile')"}) {
@@ -52,7 +52,7 @@ TEST_CASE("what would run a shell, end the process or load code from anywhere is
 }
 
 TEST_CASE("compiled Lua is not loaded, in any way") {
-  Fixture lua;
+  StateFixture lua;
   CHECK(lua.run("return load(string.dump(function() end))") == "nil");
   lua.says("return select(2, load(string.dump(function() end), 'x', 'b'))", "attempt to load a binary chunk");
   lua.says(
@@ -70,7 +70,7 @@ TEST_CASE("the working directory is not searched") {
   std::string before = std::filesystem::current_path();
   std::filesystem::current_path(folder.path());
   {
-    Fixture lua;
+    StateFixture lua;
     lua.says("return require 'evil'", "no module 'evil' in drover's stdlib or bindings");
     lua.says("return require './evil'", "no module");
     lua.says("return require '../evil'", "no module");
@@ -82,7 +82,7 @@ TEST_CASE("the working directory is not searched") {
 }
 
 TEST_CASE("stdlib and bindings load when they are first named") {
-  Fixture lua;
+  StateFixture lua;
   CHECK(lua.run("return rawget(_G, 'units')") == "nil");
   CHECK(lua.run("return units.size_bytes '1KiB'") == "1024");
   CHECK(lua.run("return rawget(_G, 'units') ~= nil") == "true");
@@ -90,14 +90,14 @@ TEST_CASE("stdlib and bindings load when they are first named") {
 }
 
 TEST_CASE("a global that is not there is an error with the nearest name") {
-  Fixture lua;
+  StateFixture lua;
   lua.says("return untis", "test:1: 'untis' is not defined; did you mean 'units'?");
   lua.says("return qqqqqqq", "'qqqqqqq' is not defined");
   lua.says("return setmetatable(_G, {})", "protected metatable");
 }
 
 TEST_CASE("a first line for the kernel is skipped, and line numbers stay right") {
-  Fixture lua;
+  StateFixture lua;
   CHECK(lua.run("#!/usr/bin/env drover\nreturn 5") == "5");
   lua.says("#!/usr/bin/env drover\nerror('here')", "test:2: here");
   CHECK_THROWS_WITH(load_text(lua.state.get(), "return (", "=eval"), Catch::Contains("eval:1:"));
@@ -105,7 +105,7 @@ TEST_CASE("a first line for the kernel is skipped, and line numbers stay right")
 }
 
 TEST_CASE("waiting outside of a task is an error that says why") {
-  Fixture lua;
+  StateFixture lua;
   lua.says("async.sleep(1)", "cannot wait for 'sleep' here");
 }
 

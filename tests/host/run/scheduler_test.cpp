@@ -56,8 +56,8 @@ int interrupt(lua_State*) {
   return 0;
 }
 
-struct Fixture {
-  Fixture() {
+struct SchedulerFixture {
+  SchedulerFixture() {
     while (interrupts().take()) {
     }
     lua_State* L = state.get();
@@ -68,7 +68,7 @@ struct Fixture {
     lua_pushcfunction(L, interrupt);
     lua_setglobal(L, "interrupt");
   }
-  ~Fixture() { interrupts().wake_with(nullptr); }
+  ~SchedulerFixture() { interrupts().wake_with(nullptr); }
 
   // Runs code as the main task; gives its first result, or "error CODE".
   std::string run(const std::string& code) {
@@ -105,13 +105,13 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("the main task gives its results and its errors") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run("async.sleep(1) return 5") == "5");
   CHECK(lua.run("errors.raise { code = 'NO_LUCK', message = 'm' }") == "error NO_LUCK");
 }
 
 TEST_CASE("the error of a task that nobody asks for is told, once; a cancellation, or what somebody heard, is not") {
-  Fixture lua;
+  SchedulerFixture lua;
   std::vector<std::string> told;
   lua.scheduler.on_unheard_error = [&](const Error& error) { told.push_back(error.code); };
   CHECK(lua.run(R"(
@@ -132,12 +132,12 @@ TEST_CASE("the error of a task that nobody asks for is told, once; a cancellatio
 }
 
 TEST_CASE("an interrupt while the main task waits cancels it") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run("async.spawn(function() async.sleep(5) interrupt() end) async.sleep '20s'") == "error CANCELLED");
 }
 
 TEST_CASE("an interrupt while work that cannot be cancelled runs is told at the next wait") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run(R"(
     async.spawn(interrupt_the_stubborn)
     stubborn()
@@ -148,7 +148,7 @@ TEST_CASE("an interrupt while work that cannot be cancelled runs is told at the 
 }
 
 TEST_CASE("an interrupt in the very moment in which the wait ends is not lost") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run(R"(
     local first = async.spawn(function() async.sleep(10) interrupt() end)
     async.await(first)
@@ -157,7 +157,7 @@ TEST_CASE("an interrupt in the very moment in which the wait ends is not lost") 
 }
 
 TEST_CASE("an interrupt stops a busy loop, in a task too, and in pcall") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run("interrupt() while true do end") == "error CANCELLED");
   CHECK(lua.run("interrupt() while true do pcall(function() while true do end end) end") == "error CANCELLED");
   CHECK(lua.run("interrupt() coroutine.wrap(function() while true do end end)()") == "error CANCELLED");
@@ -168,7 +168,7 @@ TEST_CASE("an interrupt stops a busy loop, in a task too, and in pcall") {
 }
 
 TEST_CASE("an interrupt that hits a task which nobody waits for still cancels the main one") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run(R"(
     async.spawn(function() interrupt() for i = 1, 1e7 do end end)
     async.sleep '20s'
@@ -176,7 +176,7 @@ TEST_CASE("an interrupt that hits a task which nobody waits for still cancels th
 }
 
 TEST_CASE("the first interrupt that cancels something is told, once, and none that a shield holds back") {
-  Fixture lua;
+  SchedulerFixture lua;
   int told = 0;
   lua.scheduler.on_interrupt = [&] { ++told; };
   CHECK(lua.run("return async.shield(function() interrupt() async.sleep(5) return 'whole' end)") == "whole");
@@ -187,7 +187,7 @@ TEST_CASE("the first interrupt that cancels something is told, once, and none th
 }
 
 TEST_CASE("a shield holds interrupts back and counts them") {
-  Fixture lua;
+  SchedulerFixture lua;
   std::vector<int> told;
   lua.scheduler.on_shielded_interrupt = [&](int count) { told.push_back(count); };
   CHECK(lua.run(R"(
@@ -203,7 +203,7 @@ TEST_CASE("a shield holds interrupts back and counts them") {
 }
 
 TEST_CASE("what follows a shield does not begin after an interrupt") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run(R"(
     async.shield(function()
       interrupt()
@@ -215,7 +215,7 @@ TEST_CASE("what follows a shield does not begin after an interrupt") {
 }
 
 TEST_CASE("a cancellation that was not told yet waits for the end of a shield") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run(R"(
     async.spawn(interrupt_the_stubborn)
     stubborn()
@@ -225,13 +225,13 @@ TEST_CASE("a cancellation that was not told yet waits for the end of a shield") 
 }
 
 TEST_CASE("a time limit acts under a shield") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run("return async.shield(function() async.timeout('20ms', function() async.sleep '20s' end) end)") ==
         "error TIMEOUT");
 }
 
 TEST_CASE("two tasks wait for a third, and both go on") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run(R"(
     local slow = async.spawn(function() async.sleep(10) return 7 end)
     local results = async.parallel({ 1, 2, 3 }, function() return async.await(slow) end)
@@ -239,7 +239,7 @@ TEST_CASE("two tasks wait for a third, and both go on") {
 }
 
 TEST_CASE("cleanup of a cancelled task may wait") {
-  Fixture lua;
+  SchedulerFixture lua;
   CHECK(lua.run(R"(
     local task = async.spawn(function()
       local _ <close> = setmetatable({}, { __close = function() async.sleep(5) closed = true end })
@@ -253,7 +253,7 @@ TEST_CASE("cleanup of a cancelled task may wait") {
 
 TEST_CASE("a task that outlives the state does no harm") {
   auto held = [] {
-    Fixture lua;
+    SchedulerFixture lua;
     lua.run("task = async.spawn(function() async.sleep '20s' end) async.sleep(1)");
     lua_getglobal(lua.state.get(), "task");
     return core::test_object<core::OperationHandle>(lua.state.get(), -1)->operation;
