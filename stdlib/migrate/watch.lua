@@ -5,7 +5,7 @@ local converge = require "migrate.converge"
 local core = require "drover.core"
 local errors = require "errors"
 local storage = require "migrate.storage"
-local stuck_abort = require "migrate.stuck_abort"
+local stuck_move = require "migrate.stuck_move"
 local units = require "units"
 
 local watch = {}
@@ -66,8 +66,10 @@ local function apply(move, step)
 end
 
 --- How long the source's answer to a look or an act is waited for: a QEMU that stands still holds every call about its
--- domain, and libvirt has no limit of its own for it.
-watch.patience = { answer_ms = 12000 }
+-- domain, and libvirt has no limit of its own for it. And how long the call of a move may take to return once the
+-- source has no job of it: an answer of the destination that is lost is given up after 35 s; a guest that ended has
+-- none to wait for.
+watch.patience = { answer_ms = 12000, return_ms = 60000, return_of_ended_ms = 10000 }
 
 -- QEMU takes the limit once the job is there.
 local function limit_downtime(move, downtime_ms)
@@ -119,12 +121,23 @@ local function aside(body)
   return setmetatable(self, { __close = self.stop })
 end
 
--- The job, and whether that is an answer: a QEMU that answers late, or a lock that is held for long (libvirt ends a
--- look of its own after 30 s behind another one), must not keep the time limit from acting.
+-- Whether the guest ended by itself, or was ended: what a move makes of its source is shut off (migrated).
+local function has_ended(move)
+  local ok, state = core.pcall(errors.catch, "NO_DOMAIN", move.domain.state, move.domain)
+  if not ok and core.is_cancellation(state) then error(state, 0) end
+  return ok and state ~= nil and state.state == "shutoff" and state.reason ~= "migrated"
+end
+
+-- The job, whether that is an answer, and without a job whether the guest has ended: a QEMU that answers late, or a
+-- lock that is held for long (libvirt ends a look of its own after 30 s behind another one), must not keep the time
+-- limit from acting.
 local function read_job(move)
   local no_job = { "OPERATION_INVALID", "NO_DOMAIN" }
   local ok, statistics = core.pcall(errors.catch, no_job, move.domain.job, move.domain)
-  if ok then return statistics, true end
+  if ok then
+    local has_job = statistics ~= nil and statistics.type ~= "none"
+    return statistics, true, not has_job and has_ended(move)
+  end
   if core.is_cancellation(statistics) then error(statistics, 0) end
   if not move.look_failed then
     move.look_failed = true
@@ -155,8 +168,18 @@ local function bear_silence(move, moving, known, silent_ms)
       ("it is given up after --timeout (%s)"):format(units.format_duration(move.p.timeout)))
     return false
   end
-  if move.p.timeout_action == "abort" and known.stuck_abort:free(silent_ms, true) then return false end
+  if move.p.timeout_action == "abort" and known.stuck.free("silent", silent_ms) then return false end
   leave(move, moving, "it took longer than --timeout allows, and " .. what)
+  return true
+end
+
+-- A call that does not return. libvirt 9.0 misses the end of a guest that powers off while its disks are copied and
+-- somebody asks for its state: it waits for a guest that is off. Says whether the move was left.
+local function bear_no_return(move, moving, known)
+  local waited_ms = known.over_ms and async.monotonic_ms() - known.over_ms or 0
+  local limit_ms = known.ended and watch.patience.return_of_ended_ms or watch.patience.return_ms
+  if waited_ms < limit_ms or known.stuck.free("over", waited_ms) then return false end
+  leave(move, moving, move.source.name .. " has no job of it any more, and its call does not return")
   return true
 end
 
@@ -165,7 +188,7 @@ end
 -- that nobody can be asked about any more, is left. `moving` is the task of libvirt's call. Ends when it is cancelled.
 function watch.run(move, moving)
   local p = move.p
-  local known = { began_ms = async.monotonic_ms(), stuck_abort = stuck_abort.of(move), acted = false }
+  local known = { began_ms = async.monotonic_ms(), stuck = stuck_move.of(move), acted = false }
   local follower = converge.follow(p.policy)
   local look <close> = aside(read_job)
   local act <close> = aside(apply)
@@ -176,7 +199,7 @@ function watch.run(move, moving)
   if p.downtime > 0 then limit_downtime(move, p.downtime) end
   while true do
     async.sleep(between_looks)
-    local ended, statistics, answered = look.run(between_looks, move)
+    local looked, statistics, answered, guest_ended = look.run(between_looks, move)
     if async.monotonic_ms() - renewed_ms > between_renewals_ms and renewing.run(0, move) then
       renewed_ms = async.monotonic_ms()
     end
@@ -184,7 +207,7 @@ function watch.run(move, moving)
       return
     end
     if statistics and statistics.type == "cancelled" then
-      if not known.stuck_abort:free(0) then
+      if not known.stuck.free("aborted", 0) then
         return leave(move, moving, (move.gave_up or "it was aborted") .. ", and its abort does not end")
       end
     elseif statistics and statistics.type ~= "none" then
@@ -197,8 +220,12 @@ function watch.run(move, moving)
     end
     if steps[1] and act.run(between_looks, move, steps[1]) then table.remove(steps, 1) end
     if move.in_post_copy then steps = {} end
-    local is_over = ended and answered and not (statistics and statistics.type ~= "none")
+    local is_over = looked and answered and not (statistics and statistics.type ~= "none")
     local is_aborted = statistics and statistics.type == "cancelled"
+    if looked and answered then
+      known.over_ms, known.ended = is_over and (known.over_ms or async.monotonic_ms()) or nil, guest_ended
+    end
+    if bear_no_return(move, moving, known) then return end
     if not is_over and not is_aborted and not known.acted and is_late(move, known.began_ms) then
       local _, done = act_late.run(between_looks, move,
         { action = p.timeout_action, reason = "it took longer than --timeout allows" })

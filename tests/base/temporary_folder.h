@@ -20,7 +20,8 @@ class TemporaryFolder {
   TemporaryFolder() : TemporaryFolder(std::filesystem::temp_directory_path()) {}
 
   // parent: another place, such as /dev/shm for what must be in memory only, or /root for what sshd is to accept.
-  explicit TemporaryFolder(const std::filesystem::path& parent) : path_(parent / "drover-test-XXXXXX") {
+  explicit TemporaryFolder(const std::filesystem::path& parent) {
+    path_ = (parent / "drover-test-XXXXXX").string();  // mkdtemp puts letters of its own in place of the X
     if (mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::generic_category(), path_);
   }
   ~TemporaryFolder() {

@@ -4,7 +4,7 @@ local job = require "migrate.job"
 local watch = require "migrate.watch"
 local reconcile = require "reconcile"
 local script = require "script"
-local stuck_abort = require "migrate.stuck_abort"
+local stuck_move = require "migrate.stuck_move"
 local fakes = test.load(..., "fakes")
 local xml = require "xml"
 
@@ -165,9 +165,10 @@ test.case("an abort that fails is tried again at the next look", function()
 end)
 
 -- Runs body with so little patience.
-local function with_patience(answer_ms, abort_ms, body)
-  local _ <close> = test.replace(watch, { patience = { answer_ms = answer_ms } })
-  local _ <close> = test.replace(stuck_abort, { patience_ms = abort_ms })
+local function with_patience(answer_ms, stuck_ms, body)
+  local _ <close> = test.replace(watch, { patience = { answer_ms = answer_ms, return_ms = answer_ms,
+    return_of_ended_ms = answer_ms // 10 } })
+  local _ <close> = test.replace(stuck_move, { patience_ms = stuck_ms })
   body()
 end
 
@@ -254,6 +255,39 @@ test.case("an aborted move that nothing frees is left", function()
     test.matches(problem.message, "its abort does not end")
     test.equal(move.ctx.warnings[2].message, "the destination's copy could not be taken away: b is gone")
   end)
+end)
+
+-- The source has no job any more: its guest ended, or the destination's answer does not come.
+local function without_a_job(move, taken, reason)
+  function move.ctx.release(_, kind) taken[#taken + 1] = kind end
+  return { job = function() errors.raise { code = "OPERATION_INVALID", message = "domain is not running" } end,
+    state = function() return { state = "shutoff", reason = reason } end }
+end
+
+test.case("a call that does not return once its job is over loses its tunnel, and is left when that does not help",
+  function()
+    with_patience(400, 20, function()
+      local move, taken = a_move {}, {}
+      local problem = endless(move, without_a_job(move, taken, "migrated"))
+      test.equal({ problem.code, taken }, { "NOT_SETTLED", { "tunnel" } })
+      test.equal(problem.message, "the move was left, a has no job of it any more, and its call does not return")
+      test.equal(move.ctx.warnings[1].message,
+        "the source has no job of the move any more, and its call does not return; what it waits for is taken away")
+    end)
+  end)
+
+test.case("an answer that may still come is waited for, but not where the guest has ended", function()
+  for reason, wanted in pairs { migrated = {}, shutdown = { "tunnel" } } do
+    with_patience(5000, 20, function()
+      local move, taken = a_move {}, {}
+      local domain = without_a_job(move, taken, reason)
+      function domain.migrate_to_uri()
+        async.poll("1500ms", 5, function() return #taken > 0 end)
+        errors.raise { code = "OPERATION_INVALID", message = "domain is not running" }
+      end
+      test.equal({ endless(move, domain).message, taken }, { "domain is not running", wanted })
+    end)
+  end
 end)
 
 test.case("a job that cannot be looked at is told once, and the time limit acts all the same", function()

@@ -207,7 +207,8 @@ lab_run() {
   install_lab_packages # before COMMAND is in a network without a way out
   take_turn
   export DROVER_LAB_SESSION=$$ LAB=$lab_directory LAB_NUMBER=$lab_number
-  trap '"$lab_source/lab" down; remove_machine' EXIT
+  # Whoever presses Ctrl-C again while the lab is taken down would leave half of it.
+  trap 'trap "" INT TERM HUP; "$lab_source/lab" down; remove_machine' EXIT
   trap 'exit 130' INT TERM HUP
   make_machine
   [[ $empty == yes ]] || "$lab_source/lab" up "${options[@]}"
