@@ -47,6 +47,12 @@ void Operation::fail(Error error) {
   become_ready();
 }
 
+void Operation::drop_result() {
+  if (std::holds_alternative<Push>(state_)) {
+    state_ = Error("async", "TAKEN", "the result of '" + description_ + "' was taken already");
+  }
+}
+
 void Operation::become_ready() {
   std::vector<std::function<void()>> callbacks;
   callbacks.swap(callbacks_);
@@ -112,6 +118,13 @@ class WorkOperation : public Operation {
       self.reset();
       mailbox->post(std::move(deliver));
     });
+  }
+
+  // Its one reader is the await of the call that began it.
+  int push_result(lua_State* L) override {
+    int count = Operation::push_result(L);
+    drop_result();
+    return count;
   }
 
   void cancel() override {

@@ -52,6 +52,8 @@ class Operation : public std::enable_shared_from_this<Operation> {
   void finish(Push result);
   void fail(Error error);
   bool changes() const { return changes_; }
+  // What it gave may hold a connection open, and is not kept for the one who collects this.
+  void drop_result();
 
  private:
   void become_ready();

@@ -1,5 +1,6 @@
 #include "bindings/ssh/authorize.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <map>
@@ -131,15 +132,45 @@ class Turn {
   std::shared_ptr<std::timed_mutex> mutex_;
 };
 
-// The edit that brings over what somebody wrote to the old file in the last instant, when ours was in its place
-// already. before: what the old file held, mine: what ours holds, late: what the old file holds now.
-Edit bring_over(const Edit& edit, const std::string& before, const std::string& mine, const std::string& late) {
-  if (late.starts_with(before)) {
-    // Others may append to our file at the same time: the late lines go to its end, whatever it holds by then.
-    return [lines = late.substr(before.size())](const std::string& now) { return std::optional(now + lines); };
+std::vector<std::string> lines_of(const std::string& contents) {
+  std::vector<std::string> lines = split(contents, '\n');
+  if (!lines.empty() && lines.back().empty()) lines.pop_back();
+  return lines;
+}
+
+// Does to `now` what somebody did to `before` when they wrote `late`: lines that they took away go, new ones are added
+// at its end, each a line of its own.
+std::string merge_lines(const std::string& before, const std::string& late, const std::string& now) {
+  auto has = [](const std::vector<std::string>& lines, const std::string& line) {
+    return std::find(lines.begin(), lines.end(), line) != lines.end();
+  };
+  std::vector<std::string> had = lines_of(before), has_late = lines_of(late), merged;
+  for (const std::string& line : lines_of(now)) {
+    if (!has(had, line) || has(has_late, line)) merged.push_back(line);
   }
-  return [edit, mine, wanted = edit(late).value_or(late)](const std::string& now) {
-    return now == mine ? std::optional(wanted) : edit(now);
+  for (const std::string& line : has_late) {
+    if (!has(had, line)) merged.push_back(line);
+  }
+  std::string contents;
+  for (const std::string& line : merged) contents += line + "\n";
+  return contents;
+}
+
+// Each appends lines, also where the one before forgot to end its last one.
+std::string append_lines(std::string contents, const std::string& lines) {
+  if (!contents.empty() && contents.back() != '\n') contents += '\n';
+  return contents + lines;
+}
+
+// The edit that brings over what somebody wrote to the old file in the last instant, when ours was in its place
+// already. before: what the old file held, mine: what ours holds, late: what the old file holds now. Others may change
+// our file at the same time.
+Edit bring_over(const Edit& edit, const std::string& before, const std::string& mine, const std::string& late) {
+  return [=](const std::string& now) {
+    std::string wanted = late.starts_with(before) ? append_lines(now, late.substr(before.size()))
+                         : now == mine            ? late
+                                                  : merge_lines(before, late, now);
+    return std::optional(edit(wanted).value_or(wanted));
   };
 }
 

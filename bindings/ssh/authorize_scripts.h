@@ -136,9 +136,9 @@ fi
 sync -- "$directory"
 if [ "$existed" = yes ]; then
   # Who had the old file open at the rename may still write to it. Some keep a file open for good: a second is enough.
-  # (find -samefile would open it itself.)
+  # (find -samefile would open it itself. On a host without find nobody is waited for.)
   node=$(stat -c %i -- "$was")
-  for look in 1 2 3 4 5 6 7 8 9 10; do
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
     [ -n "$(find -L /proc/[0-9]*/fd -maxdepth 1 -type f -inum "$node" -print -quit 2>/dev/null)" ] || break
     sleep 0.1
   done

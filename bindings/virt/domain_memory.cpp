@@ -79,7 +79,7 @@ int set_memory(lua_State* L) {
   if (options.flag("maximum")) flags |= VIR_DOMAIN_MEM_MAXIMUM;
   options.finish();
   return change_domain(L, "Domain.set_memory", "set the memory of domain", [=](virDomainPtr domain) {
-    return virDomainSetMemoryFlags(domain, static_cast<unsigned long>(bytes) / kib, flags);
+    return virDomainSetMemoryFlags(domain, static_cast<unsigned long>(bytes / kib), flags);
   });
 }
 

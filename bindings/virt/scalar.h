@@ -33,7 +33,7 @@ Scalar scalar_of(const virTypedParameter& parameter);
 Fields fields_of(const virTypedParameter* list, int count);
 
 // libvirt counts memory in units of this many bytes.
-constexpr unsigned long kib = 1024;
+constexpr int64_t kib = 1024;
 
 // A number that does not fit Lua's integers (libvirt's "no limit") becomes the largest one.
 int64_t to_integer(unsigned long long value);

@@ -192,14 +192,17 @@ std::function<void()> VirConnection::begin_close() {
   handles_.clear();
   auto connection = std::make_shared<VirRef<virConnectPtr>>(std::move(connection_));
   auto pulse = std::make_shared<VirRef<virConnectPtr>>(std::move(pulse_));
-  return [releases = std::move(releases), connection, pulse, watches = watches_close_] {
+  if (!in_process_ && *connection) connection_is_closing();
+  return [releases = std::move(releases), connection, pulse, watches = watches_close_, in_process = in_process_] {
     if (!*connection) return;
     // The callbacks hold references of their own: without this the transports would stay.
     if (*pulse) virConnectUnregisterCloseCallback(pulse->get(), on_lost);
     if (watches) virConnectUnregisterCloseCallback(connection->get(), on_lost);
     for (const auto& release : releases) release();
     pulse->reset();
-    connection->reset();
+    // Nobody else has one: it has ended. Otherwise something that came from it ends it, whenever that is given back.
+    bool has_ended = virConnectClose(connection->release()) == 0;
+    if (has_ended && !in_process) connection_has_ended();
   };
 }
 

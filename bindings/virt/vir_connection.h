@@ -150,6 +150,7 @@ class Handle final : public AnyHandle {
   Handle(ConnectionPtr connection, VirRef<Pointer> reference)
       : connection_(std::move(connection)), reference_(std::move(reference)) {
     connection_->attach(this);
+    if (connection_->closed()) reference_.reset();  // closed while a call was under way, which gave this
   }
   Handle(Handle&& other) noexcept : connection_(other.connection_), reference_(std::move(other.reference_)) {
     connection_->attach(this);

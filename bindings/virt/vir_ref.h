@@ -1,9 +1,14 @@
 // One counted reference to an object of libvirt. Copying takes another reference, the destructor gives it back.
 // libvirt counts them atomically, so a copy may go to a worker thread. Tested by tests/bindings/virt/vir_ref_test.cpp.
+//
+// Invariant: Lua's thread never waits for the other side of a connection. Whoever gives back the last reference to a
+// connection, or to something that came from it, ends that connection, and libvirt waits for the answer to that. While a
+// connection is open its VirConnection has one; after that, what is collected on Lua's thread may be the last.
 #pragma once
 
 #include <libvirt/libvirt.h>
 
+#include <functional>
 #include <utility>
 
 namespace drover::virt {
@@ -32,6 +37,15 @@ DROVER_VIR_COUNTING(virNodeDevicePtr, virNodeDeviceRef, virNodeDeviceFree);
 
 #undef DROVER_VIR_COUNTING
 
+// A connection to another process whose owner gave its reference back, or did so with the last one: from the one to the
+// other what is given back on Lua's thread goes to a thread of its own. Any thread.
+void connection_is_closing();
+void connection_has_ended();
+
+// Whether giving a reference back on this thread may wait for the other side of a connection.
+bool giving_back_may_wait();
+void give_back_on_another_thread(std::function<void()> give_back);
+
 template <class Pointer>
 class VirRef {
  public:
@@ -55,8 +69,17 @@ class VirRef {
   }
 
   void reset() {
-    if (Pointer old = std::exchange(pointer_, nullptr)) VirCounting<Pointer>::give_back(old);
+    Pointer old = std::exchange(pointer_, nullptr);
+    if (old == nullptr) return;
+    if (giving_back_may_wait()) {
+      give_back_on_another_thread([old] { VirCounting<Pointer>::give_back(old); });
+    } else {
+      VirCounting<Pointer>::give_back(old);
+    }
   }
+
+  // Gives the reference to the caller, who gives it back.
+  Pointer release() { return std::exchange(pointer_, nullptr); }
 
   Pointer get() const { return pointer_; }
   explicit operator bool() const { return pointer_ != nullptr; }

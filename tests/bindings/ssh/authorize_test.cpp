@@ -296,6 +296,32 @@ TEST_CASE("nor is it lost when somebody else appends to the new file before that
   REQUIRE(read_text(place.path) == "first\n" + granted.line + "\nssh-rsa AAAAB3Nza other\nssh-rsa AAAAB3Nza late\n");
 }
 
+TEST_CASE("nor is a line joined to one that somebody else did not end", "[ssh]") {
+  RacedPlace place("echo 'ssh-rsa AAAAB3Nza late' >> \"$file\"");
+  int programs = 0;
+  place.machine.before = [&](const core::ExecRequest&) {
+    if (++programs == 3) std::ofstream(place.path, std::ios::app) << "ssh-rsa AAAAB3Nza other";
+  };
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(read_text(place.path) == "first\n" + granted.line + "\nssh-rsa AAAAB3Nza other\nssh-rsa AAAAB3Nza late\n");
+}
+
+TEST_CASE("the old file rewritten in place, and the new one appended to: both are kept", "[ssh]") {
+  RacedPlace place("printf 'second\\nthird\\n' > \"$file\"");
+  int programs = 0;
+  place.machine.before = [&](const core::ExecRequest&) {
+    if (++programs == 3) std::ofstream(place.path, std::ios::app) << "ssh-rsa AAAAB3Nza other\n";
+  };
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(read_text(place.path) == granted.line + "\nssh-rsa AAAAB3Nza other\nsecond\nthird\n");
+}
+
+TEST_CASE("the old file rewritten in place, and nobody else: it is as they wrote it, with our key", "[ssh]") {
+  RacedPlace place("printf 'second\\nthird\\n' > \"$file\"");
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(read_text(place.path) == "second\nthird\n" + granted.line + "\n");
+}
+
 TEST_CASE("who opened the old file before the rename is waited for, and what they write is brought over", "[ssh]") {
   RacedPlace place("{ sleep 0.4; echo 'ssh-rsa AAAAB3Nza late' >&3; } 3>> \"$file\" &\nsleep 0.1");
   GrantedKey granted = authorize_key(place.machine, place.request, place.token);
