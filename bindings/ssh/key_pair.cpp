@@ -4,13 +4,6 @@
 #include "host/base/error.h"
 #include "host/base/text.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-// libssh copies an exported key with strndup(text, size), which strict_string_checks takes for a read behind the end:
-// the text has no NUL of its own, and strndup looks no further than size [libssh src/pki.c].
-// NOLINTNEXTLINE(bugprone-reserved-identifier): the sanitizer's own name
-extern "C" const char* __asan_default_suppressions() { return "interceptor_via_fun:ssh_pki_export_privkey_base64\n"; }
-#endif
-
 namespace drover::ssh {
 
 namespace {

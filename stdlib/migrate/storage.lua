@@ -41,10 +41,15 @@ end
 
 local function folder_of(path) return path:match("^(.*)/[^/]*$") ~= "" and path:match("^(.*)/[^/]*$") or "/" end
 
-local kind_of_folder = [[for d in "$@"; do stat -f -c %T -- "$d" 2>/dev/null || echo absent; done]]
+-- As mounted, for stat calls every file system of a program "fuseblk".
+local kind_of_folder = [[for d in "$@"; do
+  kind=$(findmnt --noheadings --first-only --output FSTYPE --target "$d" 2>/dev/null) || kind=$(stat -f -c %T -- "$d")
+  echo "${kind:-absent}"
+done 2>/dev/null]]
 
-local network_file_systems = { nfs = true, fuseblk = false, fuse = true, ceph = true, smb2 = true, cifs = true,
-  gfs = true, ["gfs/gfs2"] = true, gfs2 = true, ocfs2 = true, gpfs = true, lustre = true, ["glusterfs"] = true }
+local network_file_systems = { nfs = true, nfs4 = true, cifs = true, smb2 = true, smb3 = true, ceph = true, gfs2 = true,
+  ["gfs/gfs2"] = true, ocfs2 = true, gpfs = true, lustre = true, glusterfs = true, ["fuse.glusterfs"] = true,
+  ["fuse.ceph"] = true, ["fuse.ceph-fuse"] = true, ["fuse.mfs"] = true, ["fuse.juicefs"] = true }
 
 --- The file system of each folder on a host: { [folder] = "ext2/ext3", ... }.
 local function file_systems(one, folders)
@@ -72,7 +77,8 @@ end
 
 local identity = [[for f in "$@"; do stat -L -c %i:%s -- "$f" 2>/dev/null || echo absent; done]]
 
--- Folders in which a disk has the same inode number and size on both hosts: two local disks would not.
+-- Folders in which a disk has the same inode number and size on both hosts: two local disks would not. Not the other
+-- way round: a host may remember a size for a second or three that the other one just changed.
 local function alike_folders(move)
   local paths, alike = {}, {}
   for _, disk in ipairs(move.disks) do

@@ -92,7 +92,8 @@ fingerprints() { # SUFFIX
   "$lab" fingerprint b "${except[@]}" >"$work/b.$1"
   wait $other
 }
-same_as_before() { cmp -s "$work/a.before" "$work/a.after" && cmp -s "$work/b.before" "$work/b.after"; }
+# Nothing is no fingerprint: it failed.
+same_as_before() { [[ -s $work/a.after && -s $work/b.after ]] && cmp -s "$work/a.before" "$work/a.after" && cmp -s "$work/b.before" "$work/b.after"; }
 
 # What a host has of each guest, a line each: "NAME STATE IMAGE QEMUS", such as "mover1 running image 1".
 copies_on() {

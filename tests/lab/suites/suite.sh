@@ -88,6 +88,7 @@ expect_no_residue() {
   local host
   fingerprints "$1" after
   for host in a b; do
+    [[ -s $work/$host.after ]] || fail "there is no fingerprint of $host"
     diff "$work/$host.before" "$work/$host.after" >"$work/out" || fail "something is left on $host"
   done
 }

@@ -235,16 +235,16 @@ end)
 test.case("what is collected of a connection that was closed does not wait for a daemon that stands still", function()
   local h <close> = host.connect "b"
   local b = virt.connect "qemu+ssh://root@b/system"
-  local pools
-  local call = async.spawn(function() pools = b:pools() end)
+  local given = {}
+  local call = async.spawn(function() given.pools = b:pools() end)
   async.sleep(0)  -- it is under way
   b:close()  -- the call has a reference of its own, and so has what it gives
   async.await(call)
-  test.raises("CONNECTION_CLOSED", pools[1].info, pools[1])
+  test.raises("CONNECTION_CLOSED", given.pools[1].info, given.pools[1])
   h:exec { "pkill", "-STOP", "-x", "libvirtd" }
   local _ <close> = setmetatable({}, { __close = function() h:exec { "pkill", "-CONT", "-x", "libvirtd" } end })
   local started_ms = async.monotonic_ms()
-  pools = nil
+  given.pools = nil
   collectgarbage()
   test.is_true(async.monotonic_ms() - started_ms < 2000, "the collector waited for libvirtd")
 end)
