@@ -2,8 +2,8 @@
 // libvirt counts them atomically, so a copy may go to a worker thread. Tested by tests/bindings/virt/vir_ref_test.cpp.
 //
 // Invariant: Lua's thread never waits for the other side of a connection. Whoever gives back the last reference to a
-// connection, or to something that came from it, ends that connection, and libvirt waits for the answer to that. While a
-// connection is open its VirConnection has one; after that, what is collected on Lua's thread may be the last.
+// connection, or to something that came from it, ends that connection, and libvirt waits for the answer to that. While
+// a connection is open its VirConnection has one; after that, what is collected on Lua's thread may be the last.
 #pragma once
 
 #include <libvirt/libvirt.h>

@@ -93,7 +93,10 @@ fingerprints() { # SUFFIX
   wait $other
 }
 # Nothing is no fingerprint: it failed.
-same_as_before() { [[ -s $work/a.after && -s $work/b.after ]] && cmp -s "$work/a.before" "$work/a.after" && cmp -s "$work/b.before" "$work/b.after"; }
+same_as_before() {
+  [[ -s $work/a.after && -s $work/b.after ]] && cmp -s "$work/a.before" "$work/a.after" &&
+    cmp -s "$work/b.before" "$work/b.after"
+}
 
 # What a host has of each guest, a line each: "NAME STATE IMAGE QEMUS", such as "mover1 running image 1".
 copies_on() {
