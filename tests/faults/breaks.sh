@@ -31,10 +31,10 @@ move_changed_at() {
 # until_event PATTERN: waits for a line of the run; fails the case when the run ends first or it takes a minute.
 until_event() {
   local try
-  for ((try = 0; try < 1200; try++)); do
+  for ((try = 0; try < 600; try++)); do
     ! grep -qE -- "$1" "$work/events" || return 0
     kill -0 $run_process 2>/dev/null || break
-    sleep 0.05
+    sleep 0.1
   done
   note_fault "the run never came to: $1"
   return 1
