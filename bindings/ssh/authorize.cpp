@@ -174,9 +174,10 @@ Edit bring_over(const Edit& edit, const std::string& before, const std::string& 
   };
 }
 
-Edited edit_file(core::Machine& machine, KeysPlace place, Edit edit, const GrantedKey* take_away,
+Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& wanted, const GrantedKey* take_away,
                  core::CancelToken& token) {
   Edited outcome;
+  Edit edit = wanted;
   for (int attempt = 0; attempt < most_tries; ++attempt) {
     std::optional<std::string> contents = edit(place.contents);
     if (!contents) return outcome;
@@ -206,7 +207,8 @@ Edited edit_file(core::Machine& machine, KeysPlace place, Edit edit, const Grant
       place.exists = line_value(header, "exists") == "yes";
       place.contents = found;
     } else {
-      edit = bring_over(edit, place.contents, *contents, found);
+      // Of the edit that was wanted: what came late before this is in the file by now.
+      edit = bring_over(wanted, place.contents, *contents, found);
       place.contents = *contents;
       place.exists = true;
     }

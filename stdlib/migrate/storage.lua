@@ -41,14 +41,15 @@ end
 
 local function folder_of(path) return path:match("^(.*)/[^/]*$") ~= "" and path:match("^(.*)/[^/]*$") or "/" end
 
--- As mounted, for stat calls every file system of a program "fuseblk".
+-- stat calls every file system of a program "fuseblk": how it was mounted says which one it is. The last one is on top.
 local kind_of_folder = [[for d in "$@"; do
-  kind=$(findmnt --noheadings --first-only --output FSTYPE --target "$d" 2>/dev/null) || kind=$(stat -f -c %T -- "$d")
-  echo "${kind:-absent}"
+  kind=$(stat -f -c %T -- "$d") || kind=absent
+  [ "$kind" != fuseblk ] || kind=$(findmnt --noheadings --output FSTYPE --target "$d" | tail -n 1)
+  echo "${kind:-fuseblk}"
 done 2>/dev/null]]
 
-local network_file_systems = { nfs = true, nfs4 = true, cifs = true, smb2 = true, smb3 = true, ceph = true, gfs2 = true,
-  ["gfs/gfs2"] = true, ocfs2 = true, gpfs = true, lustre = true, glusterfs = true, ["fuse.glusterfs"] = true,
+local network_file_systems = { nfs = true, ceph = true, smb2 = true, cifs = true, gfs = true, ["gfs/gfs2"] = true,
+  gfs2 = true, ocfs2 = true, gpfs = true, lustre = true, glusterfs = true, ["fuse.glusterfs"] = true,
   ["fuse.ceph"] = true, ["fuse.ceph-fuse"] = true, ["fuse.mfs"] = true, ["fuse.juicefs"] = true }
 
 --- The file system of each folder on a host: { [folder] = "ext2/ext3", ... }.

@@ -21,7 +21,7 @@ class TemporaryFolder {
 
   // parent: another place, such as /dev/shm for what must be in memory only, or /root for what sshd is to accept.
   explicit TemporaryFolder(const std::filesystem::path& parent) {
-    path_ = (parent / "drover-test-XXXXXX").string();  // mkdtemp puts letters of its own in place of the X
+    path_ = (parent / ("drover-test-" + std::string(6, 'X'))).string();  // mkdtemp chooses six letters for these
     if (mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::generic_category(), path_);
   }
   ~TemporaryFolder() {

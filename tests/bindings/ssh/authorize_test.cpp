@@ -269,6 +269,13 @@ struct RacedPlace : Place {
     machine.programs = folder / "programs";
   }
   std::string once() const { return folder / "once"; }
+  // Somebody else appends to the new file before the third program, which brings over what came late.
+  void let_others_append(const std::string& text) {
+    machine.before = [this, text](const core::ExecRequest&) {
+      if (++programs == 3) std::ofstream(path, std::ios::app) << text;
+    };
+  }
+  int programs = 0;
 };
 
 }  // namespace
@@ -287,31 +294,30 @@ TEST_CASE("what somebody appends to the old file in the very last instant is bro
 
 TEST_CASE("nor is it lost when somebody else appends to the new file before that", "[ssh]") {
   RacedPlace place("echo 'ssh-rsa AAAAB3Nza late' >> \"$file\"");
-  int programs = 0;
-  place.machine.before = [&](const core::ExecRequest&) {
-    // The third program brings the late line over.
-    if (++programs == 3) std::ofstream(place.path, std::ios::app) << "ssh-rsa AAAAB3Nza other\n";
-  };
+  place.let_others_append("ssh-rsa AAAAB3Nza other\n");
   GrantedKey granted = authorize_key(place.machine, place.request, place.token);
   REQUIRE(read_text(place.path) == "first\n" + granted.line + "\nssh-rsa AAAAB3Nza other\nssh-rsa AAAAB3Nza late\n");
 }
 
+TEST_CASE("nor is one brought over twice when another one comes as late", "[ssh]") {
+  RacedPlace place(
+      "n=1; [ ! -e \"$once.1\" ] || n=2; [ $n = 2 ] || rm \"$once\"; : > \"$once.$n\"\n"
+      "echo \"ssh-rsa AAAAB3Nza late$n\" >> \"$file\"");
+  GrantedKey granted = authorize_key(place.machine, place.request, place.token);
+  REQUIRE(std::filesystem::exists(place.once() + ".2"));
+  REQUIRE(read_text(place.path) == "first\n" + granted.line + "\nssh-rsa AAAAB3Nza late1\nssh-rsa AAAAB3Nza late2\n");
+}
+
 TEST_CASE("nor is a line joined to one that somebody else did not end", "[ssh]") {
   RacedPlace place("echo 'ssh-rsa AAAAB3Nza late' >> \"$file\"");
-  int programs = 0;
-  place.machine.before = [&](const core::ExecRequest&) {
-    if (++programs == 3) std::ofstream(place.path, std::ios::app) << "ssh-rsa AAAAB3Nza other";
-  };
+  place.let_others_append("ssh-rsa AAAAB3Nza other");
   GrantedKey granted = authorize_key(place.machine, place.request, place.token);
   REQUIRE(read_text(place.path) == "first\n" + granted.line + "\nssh-rsa AAAAB3Nza other\nssh-rsa AAAAB3Nza late\n");
 }
 
 TEST_CASE("the old file rewritten in place, and the new one appended to: both are kept", "[ssh]") {
   RacedPlace place("printf 'second\\nthird\\n' > \"$file\"");
-  int programs = 0;
-  place.machine.before = [&](const core::ExecRequest&) {
-    if (++programs == 3) std::ofstream(place.path, std::ios::app) << "ssh-rsa AAAAB3Nza other\n";
-  };
+  place.let_others_append("ssh-rsa AAAAB3Nza other\n");
   GrantedKey granted = authorize_key(place.machine, place.request, place.token);
   REQUIRE(read_text(place.path) == granted.line + "\nssh-rsa AAAAB3Nza other\nsecond\nthird\n");
 }
