@@ -60,6 +60,22 @@ TEST_CASE("the result of work is there when the loop ran") {
   CHECK_FALSE(operation->ended_cancelled());
 }
 
+TEST_CASE("a result is taken once, and what it holds is let go then, not when the operation is collected") {
+  OperationFixture lua;
+  auto held = std::make_shared<int>(7);
+  auto operation = lua.start([held](CancelToken&) -> Push {
+    return [held](lua_State* L) {
+      push(L, *held);
+      return 1;
+    };
+  });
+  lua.wait(operation);
+  CHECK(held.use_count() > 1);
+  operation->push_result(lua.L);
+  CHECK(held.use_count() == 1);
+  CHECK(lua.error_of(operation).find("TAKEN") == 0);
+}
+
 TEST_CASE("errors of work are raised where it is waited for") {
   OperationFixture lua;
   auto operation = lua.start([](CancelToken&) -> Push { throw Error("virt", "NO_DOMAIN", "gone"); });
