@@ -241,9 +241,14 @@ test.case("what is collected of a connection that was closed does not wait for a
   b:close()  -- the call has a reference of its own, and so has what it gives
   async.await(call)
   test.raises("CONNECTION_CLOSED", given.pools[1].info, given.pools[1])
-  -- It goes on by itself: whoever waits for it here could not see to that.
-  h:exec { "sh", "-c", "pkill -STOP -x libvirtd; { sleep 6; pkill -CONT -x libvirtd; } >/dev/null 2>&1 &" }
-  local _ <close> = setmetatable({}, { __close = function() h:exec { "pkill", "-CONT", "-x", "libvirtd" } end })
+  -- It goes on by itself: whoever waits for it here could not see to that. What wakes it ends with this case, or it
+  -- would wake a libvirtd that the next one has stopped.
+  local waker = h:exec { "sh", "-c",
+    "pkill -STOP -x libvirtd; setsid sh -c 'sleep 6; pkill -CONT -x libvirtd' >/dev/null 2>&1 & echo $!" }
+  local _ <close> = setmetatable({}, { __close = function()
+    h:exec { "kill", "--", "-" .. waker.output:match "%d+" }
+    h:exec { "pkill", "-CONT", "-x", "libvirtd" }
+  end })
   local started_ms = async.monotonic_ms()
   given.pools = nil
   collectgarbage()
