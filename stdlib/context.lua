@@ -27,6 +27,7 @@ function context.new(options)
     granted = {},
     rows = {},
     used = {},
+    noted_machines = {},
     mark = "drover run=" .. options.run_id,
   }, context)
   self.hosts = hosts.new(options.connect)
@@ -34,8 +35,29 @@ function context.new(options)
   return self
 end
 
+-- A recovery trusts no name: DNS or the inventory may have led it to another machine since, where nothing of the run is
+-- to be found and everything would look well.
+local function check_machine(self, name, one)
+  local expected = self.machine_ids and self.machine_ids[name]
+  if not expected then return end
+  local found = one:facts().machine_id
+  if found ~= expected then
+    errors.raise { code = "OTHER_HOST", host = name, where = false,
+      message = "the name leads to another machine now than when the run began, and nothing is done there",
+      hint = "let it lead to the machine with the id " .. expected .. " (/etc/machine-id)" }
+  end
+  self.machine_ids[name] = nil
+end
+
 --- The connected host of that name; one connection each, closed at the end of the run.
-function context:host(name) return self.hosts:get(name) end
+function context:host(name)
+  if self.fenced and self.fenced[name] then
+    errors.raise { code = "FENCED", host = name, where = false, message = "the host is fenced: its operator says so" }
+  end
+  local one = self.hosts:get(name)
+  check_machine(self, name, one)
+  return one
+end
 
 -- Events only inform: one that cannot be written stops nothing, least of all the watch over a move. What must be
 -- written down is an intent, and that raises.
@@ -46,6 +68,14 @@ local function record(self, kind, fields)
   if core.is_cancellation(problem) then error(problem, 0) end
   self.misses_events = true
   self.screen:warning("the run's history has gaps: " .. errors.message(problem), rawget(problem, "hint"))
+end
+
+-- Writes down which machine a name leads to, for a recovery.
+local function note_machine(self, name)
+  if not name or self.noted_machines[name] then return end
+  self.noted_machines[name] = true
+  local one = self:host(name)
+  if one.facts then record(self, "host", { name = name, machine_id = one:facts().machine_id }) end
 end
 
 --- Runs body as a step that a person sees with its time. Gives what body gives.
@@ -119,6 +149,7 @@ function context:lease(kind_name, arguments, secret)
     end
     return kind.planned and kind.planned(arguments) or {}
   end
+  note_machine(self, arguments.host)
   local result, sequence = entries.grant(self.store, self, kind, arguments, secret)
   self.granted[#self.granted + 1] = { kind = kind_name, label = lease.label(kind, arguments), sequence = sequence }
   record(self, "lease", { kind = kind_name, label = lease.label(kind, arguments) })

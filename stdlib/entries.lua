@@ -115,20 +115,27 @@ local function end_lease(kind, arguments, env, result)
   return "revoked"
 end
 
+local function end_entry(env, kind, arguments, result)
+  if kind.type == "lease" then return end_lease(kind, arguments, env, result) end
+  if kind.type == "follow_up" then return kind.follow_up(arguments, env) or "done" end
+  local outcome, stands = kind.undo(arguments, env, result)
+  return outcome or "undone", stands
+end
+
 --- Ends one entry: revokes a lease, runs an undo, does a follow-up. Gives what happened, and for an undo lease.stands
--- or nothing. Raises what failed. The journal is not written.
+-- or nothing. What is on a fenced host is given up. Raises what failed. The journal is not written.
 function entries.finish(env, entry)
   local kind = lease.find(entry.kind)
   local arguments = json.decode(entry.arguments)
   local result = entry.result ~= "" and json.decode(entry.result) or nil
   entries.boundary("before end", entry.label)
   if env.hosts then env.hosts:revive() end
-  return async.timeout(kind.longest_end or longest_end, function()
-    if kind.type == "lease" then return end_lease(kind, arguments, env, result) end
-    if kind.type == "follow_up" then return kind.follow_up(arguments, env) or "done" end
-    local outcome, stands = kind.undo(arguments, env, result)
-    return outcome or "undone", stands
+  local ok, outcome, stands = core.pcall(async.timeout, kind.longest_end or longest_end, function()
+    return end_entry(env, kind, arguments, result)
   end, entry.label)
+  if ok then return outcome, stands end
+  if not errors.is(outcome, "FENCED") then error(outcome, 0) end
+  return ("given up: %s, for %s is fenced"):format(entry.label, outcome.host)
 end
 
 -- Marks an entry. A journal that cannot be written now is no reason to leave the next entry: the mark is missing, and a
@@ -171,6 +178,7 @@ end
 -- was nothing to do.
 function entries.sentence(entry, outcome)
   if outcome == nil or outcome == "absent" then return nil end
+  if outcome:find "^given up" then return outcome end
   if entry.type == "lease" then return "taken back: " .. entry.label end
   if outcome == "undone" or outcome == "done" then return outcome .. ": " .. entry.label end
   return outcome

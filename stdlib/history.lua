@@ -88,14 +88,17 @@ local ends = {
   follow_up = { done = "done", absent = "nothing to do" },
 }
 
---- Whether a follow-up's sentence says that it left a part to a person.
-function history.is_not_done(outcome) return outcome ~= nil and outcome:find("^not done: ") ~= nil end
+--- Whether a sentence says that a part is left to a person.
+function history.is_not_done(outcome)
+  return outcome ~= nil and (outcome:find "^not done: " or outcome:find "^given up: ") ~= nil
+end
 
 -- What became of an entry: a word, a text for the line after it, and a class.
 local function with_outcome(entry, outcome)
   local short = ends[entry.type] and ends[entry.type][outcome]
   if short then return short, entry.label, "good" end
   if outcome:find("^kept") then return "kept", outcome, "warn" end
+  if outcome:find "^given up: " then return "given up", outcome:sub(11), "warn" end
   if history.is_not_done(outcome) then return "NOT done", outcome:sub(11), "bad" end
   return "done", outcome, "good"
 end

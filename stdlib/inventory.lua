@@ -7,7 +7,8 @@
 --   }
 --
 -- Every field may be left out. The file is searched as $DROVER_INVENTORY, ~/.config/drover/hosts.lua,
--- /etc/drover/hosts.lua; the first one counts. It sees no globals: it is data, and fence gets what it needs.
+-- /etc/drover/hosts.lua; the first one counts. It sees no globals: it is data. fence is for playbooks that
+-- fail over, and gets what it needs; no command calls it.
 -- Tested by tests/stdlib/inventory_test.lua.
 local core = require "drover.core"
 local errors = require "errors"

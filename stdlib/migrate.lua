@@ -5,6 +5,7 @@
 -- follows it). Tested by tests/stdlib/migrate_test.lua and tests/lab/suites/live_migrate.
 local async = require "async"
 local core = require "drover.core"
+local domain_process = require "domain_process"
 local errors = require "errors"
 local reconcile = require "reconcile"
 local storage = require "migrate.storage"
@@ -141,21 +142,25 @@ function migrate.open_channel(move) return require("migrate.channel").open(move)
 function migrate.go(move)
   local job = require "migrate.job"
   local ctx = move.ctx
-  local had
+  local had, process
   if not ctx.planning then
     local looks = async.parallel({
       function() return reconcile.observe(move.destination, move.uuid).status end,
       -- Its user may have paused it since the checks: then it stays so.
       function() return move.domain:state() end,
+      -- By it a recovery knows whether a guest that runs here then is the one that was to move.
+      function() return domain_process.read(move.source, move.name, move.uuid) or false end,
     }, function(look) return look() end)
-    had, move.state = looks[1], looks[2]
+    had, move.state, process = looks[1], looks[2], looks[3] and { name = move.name, is = looks[3] } or nil
     if move.before then move.before.state = move.state.state end
   end
   local source, destination = move.source.name, move.destination.name
   ctx:follow_up("after-move", { source = source, destination = destination, uuid = move.uuid,
     autostart = move.autostart and move.p.autostart or nil, undefine_source = move.p.undefine_source or nil })
-  ctx:undo("settle-domain", { source = source, destination = destination, uuid = move.uuid, before = move.state.state,
-    destination_had = had, held = job.is_held(move) or nil })
+  local known = { before = move.state.state, destination_had = had, held = job.is_held(move) or nil,
+    persistent = move.p.persistent or false, process = process }
+  ctx:undo("settle-domain", { source = source, destination = destination, uuid = move.uuid, before = known.before,
+    destination_had = had, held = known.held, persistent = known.persistent, process = process })
   job.describe(move)
   if ctx.planning then return end
   local problem = job.run(move)
@@ -163,8 +168,8 @@ function migrate.go(move)
     if not (problem and job.is_refused_port(problem) and require("migrate.channel").reopen_ports(move)) then break end
     problem = job.run(move)
   end
-  local settled = async.shield(reconcile.settle, move.source, move.destination, move.uuid,
-    { before = move.state.state, destination_had = had, held = job.is_held(move), wait = "30m" })
+  known.complete, known.wait = problem == nil, "30m"
+  local settled = async.shield(reconcile.settle, move.source, move.destination, move.uuid, known)
   move.settled = settled
   if settled.outcome == "moved" then
     if problem then

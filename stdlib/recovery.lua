@@ -33,12 +33,49 @@ local function lasting_error(dead, first)
   return earlier and json.encode(earlier) or ""
 end
 
+-- Which machines the run's names led to, by name.
+local function machines_of(store, dead)
+  local ids = {}
+  for _, event in ipairs(store:events(dead.id)) do
+    if event.type == "host" then
+      local data = history.decoded(event.data)
+      if type(data.name) == "string" and type(data.machine_id) == "string" then ids[data.name] = data.machine_id end
+    end
+  end
+  return ids
+end
+
+-- What an operator vouches for is kept with the run, before anything is done on the strength of it.
+local function note_word(store, dead, options)
+  for name in pairs(options.fenced or {}) do store:add_event(dead.id, "told", json.encode { fenced = name }) end
+  if options.guest_on then store:add_event(dead.id, "told", json.encode { guest_on = options.guest_on }) end
+end
+
+--- The names of the hosts on which a run has or had something.
+function recovery.hosts_of(store, dead)
+  local names, seen = {}, {}
+  for _, entry in ipairs(store:entries(dead.id)) do
+    local arguments = history.decoded(entry.arguments)
+    for _, field in ipairs { "host", "other_host", "source", "destination" } do
+      local name = arguments[field]
+      if type(name) == "string" and not seen[name] then
+        seen[name] = true
+        names[#names + 1] = name
+      end
+    end
+  end
+  return names
+end
+
 -- Ends every open entry of an adopted run. Gives the problems, and how many follow-ups say that they did not do a part.
 local function finish(store, dead, screen, options)
   local not_done = 0
   local load_problem = register_kinds(dead)
   local ctx = context.new { run_id = dead.id, screen = screen, store = store, connect = options.connect }
   ctx.wait, ctx.patience = options.wait, options.patience
+  ctx.machine_ids = machines_of(store, dead)
+  ctx.guest_on, ctx.fenced = options.guest_on, options.fenced
+  note_word(store, dead, options)
   local problems = entries.finish_all(store, ctx, true, function(entry, outcome, problem)
     if problem then
       if errors.is(problem, "NO_KIND") and load_problem then problem.cause = load_problem end
@@ -66,7 +103,8 @@ end
 --- Ends every open entry of one run, and the run in the journal. Gives the problems and how many follow-ups say that a
 -- part is not done; or nil when somebody alive is at work on it, or when it was finished meanwhile.
 -- options: connect (for tests), state ("recovered" without it), wait and patience (durations for a move that still runs
--- and a host that does not answer; see reconcile.settle).
+-- and a host that does not answer; see reconcile.settle), and what an operator vouches for: fenced (a set of names of
+-- hosts that run nothing and will not come back as they were), guest_on (the name of the host that has the domain).
 -- Interrupts are held back: what is half undone is worse than what is not.
 function recovery.finish(store, dead, screen, options)
   if not store:adopt_run(dead.id) then return nil end

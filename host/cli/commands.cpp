@@ -83,7 +83,11 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
       "the destination, until this command, the next run or the unit drover-recover\n"
       "starts it: libvirt would start it without asking the source, and when an answer\n"
       "is lost, the guest would run on both.");
-  recover->callback([this] { dispatch_("recover", Json{{"run", first_}}); });
+  recover->add_option("--fenced", fenced_, "You vouch that this host runs nothing: what the run has there is given up")
+      ->type_name("HOST");
+  recover->add_option("--guest-on", from_, "You looked who has the domain: this host; what is on the other may go")
+      ->type_name("HOST");
+  recover->callback([this] { dispatch_("recover", Json{{"run", first_}, {"fenced", fenced_}, {"guest_on", from_}}); });
 
   CLI::App* undo = add("undo", "Take back what run --keep-on-failure left");
   undo->add_option("run", first_, "Run id")->required()->type_name("RUN");

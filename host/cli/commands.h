@@ -26,6 +26,7 @@ class Commands {
   std::string second_;
   std::vector<std::string> rest_;
   std::string from_;
+  std::vector<std::string> fenced_;
   bool html_ = false;
   bool act_ = false;
   bool plan_ = false;

@@ -1,6 +1,8 @@
 -- drover reconcile DOMAIN --hosts a,b [--act] [--json]: asks both hosts who has the domain, and says, or does, what the
 -- table of stdlib/reconcile.lua makes of it. The first host is the source: where the domain belongs if in doubt.
 -- Tested by tests/stdlib/prelude_test.lua and tests/lab/suites/live_migrate.
+local async = require "async"
+local core = require "drover.core"
 local reconcile = require "reconcile"
 
 local function two_hosts(text)
@@ -11,12 +13,18 @@ local function two_hosts(text)
     hint = "write it like --hosts kvm1,kvm2: source, destination" }
 end
 
--- The UUID of the domain on whichever host has it. Two domains of one name are not one domain.
+-- The UUID of the domain on whichever host has it, and why a host could not be asked. Two domains of one name are not
+-- one domain.
 local function find_uuid(one, other, name)
-  local uuid
+  local uuid, problem
   for _, at in ipairs { one, other } do
-    local domain = at.virt:find_domain(name)
-    local found = domain and domain:uuid()
+    local ok, found = core.pcall(function()
+      if at.problem then error(at.problem, 0) end
+      local domain = at.virt:find_domain(name)
+      return domain and domain:uuid()
+    end)
+    if not ok and core.is_cancellation(found) then error(found, 0) end
+    if not ok then found, problem = nil, found end
     if found and uuid and found ~= uuid then
       errors.raise { code = "TWO_DOMAINS", where = false, object = name,
         message = ("%s and %s have different domains named '%s'"):format(one.name, other.name, name),
@@ -24,14 +32,22 @@ local function find_uuid(one, other, name)
     end
     uuid = uuid or found
   end
-  return uuid
+  return uuid, problem
 end
 
 return function(request)
   local first, second = two_hosts(request.hosts)
-  local source <close> = host.connect(first)
-  local destination <close> = host.connect(second)
-  local uuid = find_uuid(source, destination, request.domain)
+  local hosts = async.parallel({ first, second }, function(name)
+    return reconcile.reach(name, function() return host.connect(name) end)
+  end)
+  local source, destination = hosts[1], hosts[2]
+  local _ <close> = setmetatable({}, { __close = function()
+    for _, one in ipairs(hosts) do
+      if one.close then one:close() end
+    end
+  end })
+  local uuid, problem = find_uuid(source, destination, request.domain)
+  if not uuid and problem then error(problem, 0) end
   if not uuid then
     errors.raise { code = "NO_DOMAIN", where = false, object = request.domain,
       message = ("neither %s nor %s has a domain '%s'"):format(source.name, destination.name, request.domain) }

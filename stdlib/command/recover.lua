@@ -1,5 +1,7 @@
--- drover recover [RUN]: finishes what dead runs left. Doing it again changes nothing more.
+-- drover recover [RUN [--fenced HOST]... [--guest-on HOST]]: finishes what dead runs left. Doing it again changes
+-- nothing more. With the options a person settles what no host will tell.
 -- Tested by tests/stdlib/recovery_test.lua and tests/transcripts/run.in.
+local core = require "drover.core"
 local journal = require "journal"
 local recovery = require "recovery"
 local screen = require "screen"
@@ -25,11 +27,37 @@ local function asked_for(store, id)
   return (recovery.is_dead(one) or one.state == "needs_operator") and { one } or {}
 end
 
+local function wrong_use(message, hint)
+  errors.raise { domain = "usage", code = "BAD_OPTION", where = false, message = message, hint = hint }
+end
+
+-- What the operator vouches for, as recovery.finish wants it. Of one run: who has a domain, and what may be given up,
+-- is a thing to look up for each.
+local function word_of(request, store, list)
+  if #request.fenced == 0 and request.guest_on == "" then return {} end
+  local option = request.guest_on ~= "" and "--guest-on" or "--fenced"
+  if request.run == "" then wrong_use(option .. " is about one run", "name it: 'drover runs' lists them") end
+  if #list == 0 then return {} end
+  local names = recovery.hosts_of(store, list[1])
+  local function known(name, of)
+    for _, one in ipairs(names) do
+      if one == name then return name end
+    end
+    local near = core.nearest(name, names)
+    wrong_use(("%s: the run has nothing to do with '%s'"):format(of, name),
+      near and ("did you mean '%s'?"):format(near) or "its hosts are: " .. table.concat(names, ", "))
+  end
+  local fenced = {}
+  for _, name in ipairs(request.fenced) do fenced[known(name, "--fenced")] = true end
+  return { fenced = fenced, guest_on = request.guest_on ~= "" and known(request.guest_on, "--guest-on") or nil }
+end
+
 return function(request)
   local view = screen.new(request.json and "json" or nil)
   local store <close> = journal.open()
   local list = request.run ~= "" and asked_for(store, request.run) or request.run == "" and recovery.unfinished(store)
-  local count, problems, not_done = recovery.finish_each(store, list or {}, view)
+  local count, problems, not_done = recovery.finish_each(store, list or {}, view,
+    word_of(request, store, list or {}))
   view:summary(#problems > 0 and recovery.left_over(#problems)
     or count == 0 and "There is nothing to recover."
     or recovery.ended_well(count == 1 and "1 run recovered" or ("%d runs recovered"):format(count), not_done),

@@ -9,13 +9,18 @@ local lease = require "lease"
 
 local function autostart(a, env)
   if not a.autostart then return nil end
+  if env.fenced and env.fenced[a.source] then
+    return ("not done: autostart; before %s comes back, see that it does not start its old disks (virsh autostart "
+      .. "--disable)"):format(a.source)
+  end
   require("migrate.after").pass_autostart(env:host(a.source), env:host(a.destination), a.uuid, a.autostart)
   return a.autostart == "carry" and ("%s starts it at boot now, %s does not"):format(a.destination, a.source)
     or "no host starts it at boot now"
 end
 
 local function definition(a, env)
-  local left = a.undefine_source and env:host(a.source).virt:find_domain(a.uuid)
+  local is_out = env.fenced and env.fenced[a.source]
+  local left = a.undefine_source and not is_out and env:host(a.source).virt:find_domain(a.uuid)
   if not left then return nil end
   return ("not done: --undefine-source; look at it on %s, then on %s: virsh undefine %s"):format(a.destination,
     a.source, left:name())

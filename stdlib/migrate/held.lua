@@ -10,6 +10,7 @@
 -- Tested by tests/stdlib/migrate_held_test.lua and the lab's tests.
 local async = require "async"
 local core = require "drover.core"
+local domain_process = require "domain_process"
 local errors = require "errors"
 local script = require "script"
 
@@ -17,13 +18,6 @@ local held = {}
 
 local follower = {}
 follower.__index = follower
-
--- "PID START" of a domain's QEMU; nothing when this user does not see it, or when it is another process: that it is not
--- seen later must mean that it is gone.
-local process_of = [[
-pid=$(cat "/run/libvirt/qemu/$1.pid" 2>/dev/null) && grep -qaF -- "$2" "/proc/$pid/cmdline" 2>/dev/null || exit 0
-read -r line < "/proc/$pid/stat" && set -- ${line##*) } && echo "$pid ${20}"
-exit 0]]
 
 --- Ends when the process is gone or on its way out: from then on it runs no instruction of its own, only its memory is
 -- given back. Of the fields behind the name the first is the state, the seventh has the kernel's flags (4: PF_EXITING),
@@ -118,9 +112,9 @@ function held.follow(move, is_held)
   self.tasks = {
     async.spawn(function()
       if is_held then
-        local ok, read = core.pcall(script.read, move.source, process_of, { move.name, move.uuid })
+        local ok, read = core.pcall(domain_process.read, move.source, move.name, move.uuid)
         if not ok and core.is_cancellation(read) then return end
-        local pid, start = (ok and read.output or ""):match("^(%d+) (%d+)")
+        local pid, start = (ok and read or ""):match("^(%d+) (%d+)")
         self.process = pid and { pid, start } or nil
       end
       listen(self, move.source, { domain = move.uuid }, on_source)

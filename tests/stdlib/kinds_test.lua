@@ -1,5 +1,6 @@
 -- Shows the stock kinds of leases and undo entries: those that make files in a /run of their own (inside/kinds.lua),
 -- the others on fakes. domain-lock and created-volume have tests of their own; all of them are killed in tests/faults.
+local errors = require "errors"
 local test = require "test"
 local lease = require "lease"
 local fakes = test.load(..., "fakes")
@@ -115,13 +116,21 @@ test.case("tunnel: the run's own key and known hosts, nothing of ~/.ssh, and str
   test.is_true(line:find("StrictHostKeyChecking=yes", 1, true), "strict")
 end)
 
--- settle-domain's undo on two hosts of tables; gives its results or the error.
-local function settle(on_source, on_destination, more)
+-- settle-domain's undo on two hosts of tables; gives its results or the error. more: further arguments; env_fields: of
+-- the environment, where down is a set of hosts that do not answer.
+local function settle(on_source, on_destination, more, env_fields)
   local hosts = { kvm1 = fakes.host("kvm1", { u = on_source }), kvm2 = fakes.host("kvm2", { u = on_destination }) }
   local a = { source = "kvm1", destination = "kvm2", uuid = "u", before = "running", destination_had = "none" }
   for name, value in pairs(more or {}) do a[name] = value end
-  local results = table.pack(require("drover.core").pcall(lease.find("settle-domain").undo, a,
-    { host = function(_, name) return hosts[name] end }))
+  local env = { patience = "0s", wait = "0s" }
+  for name, value in pairs(env_fields or {}) do env[name] = value end
+  function env.host(_, name)
+    if env.down and env.down[name] then
+      errors.raise { code = "NO_CONNECTION", host = name, message = "connection refused" }
+    end
+    return hosts[name]
+  end
+  local results = table.pack(require("drover.core").pcall(lease.find("settle-domain").undo, a, env))
   return results, hosts
 end
 
@@ -138,4 +147,59 @@ test.case("A3: settle-domain touches nothing when it runs on both, and asks for 
   local results, hosts = settle(running(), running())
   test.equal({ results[1], results[2].code, results[2].needs_operator, hosts.kvm1.acts, hosts.kvm2.acts },
     { false, "NEEDS_OPERATOR", true, {}, {} })
+end)
+
+test.case("settle-domain: while the move may go on, what it needs stays", function()
+  local moving = { state = "running", reason = "booted", job = "unbounded" }
+  local unknown = { settle(moving, nil), settle(running(), nil, nil, { down = { kvm2 = true } }),
+    (settle(nil, { state = "paused", reason = "user" }, { held = true }, { down = { kvm1 = true } })) }
+  for number, results in ipairs(unknown) do
+    test.equal({ results[1], results[2].keep_rest, results[2].needs_operator }, { false, true, true }, number)
+  end
+  -- Both have answered, and no job is left: what is on the hosts may go.
+  test.is_nil(settle(running(), running())[2].keep_rest)
+end)
+
+test.case("settle-domain: an operator is told how to settle it", function()
+  local env = { run_id = "R1" }
+  test.matches(settle(running(), running(), nil, env)[2].hint,
+    "; when you know who has it: drover recover R1 %-%-guest%-on HOST$")
+  env.down = { kvm2 = true }
+  test.matches(settle(running(), nil, nil, env)[2].hint, "fenced: drover recover R1 %-%-fenced kvm2$")
+end)
+
+test.case("settle-domain: a complete copy starts once its source is fenced, and not before", function()
+  local copy = { state = "paused", reason = "user" }
+  local results, hosts = settle(nil, copy, { held = true }, { down = { kvm1 = true } })
+  test.equal({ results[1], hosts.kvm2.acts }, { false, {} })
+  results, hosts = settle(nil, copy, { held = true }, { down = { kvm1 = true }, fenced = { kvm1 = true } })
+  test.equal({ results[1], results[2], results[3], hosts.kvm2.acts },
+    { true, "the domain runs on kvm2", lease.stands, { "resume" } })
+end)
+
+test.case("settle-domain: an operator's word who has it is taken, unless a host says something else", function()
+  local function told(name, on_source, on_destination, more)
+    local env = { guest_on = name }
+    for key, value in pairs(more or {}) do env[key] = value end
+    return settle(on_source, on_destination, nil, env)
+  end
+  local off = { state = "shutoff", reason = "unknown", persistent = true }
+  local results, hosts = told("kvm1", running(), off)
+  test.equal({ results[1], results[2], results[3] }, { true, "the domain stayed on kvm1, as the operator says" })
+  test.equal({ hosts.kvm1.acts, hosts.kvm2.acts }, { {}, { "undefine" } })
+  off = { state = "shutoff", reason = "unknown", persistent = true }
+  results, hosts = told("kvm2", off, { state = "shutoff", reason = "unknown", persistent = true })
+  test.equal({ results[2], results[3] }, { "the domain is on kvm2, as the operator says", lease.stands })
+  test.equal({ hosts.kvm1.acts, hosts.kvm2.acts }, { {}, {} })
+  for text, refused in pairs {
+    ["kvm2 has it too: running %(booted%)"] = told("kvm1", running(), running()),
+    ["kvm2 does not have the domain"] = told("kvm2", running(), nil),
+    ["kvm2 does not answer, so it is not known"] = told("kvm1", running(), nil, { down = { kvm2 = true } }),
+    ["hosts are kvm1 and kvm2, not 'kvm3'"] = told("kvm3", running(), nil),
+  } do
+    test.equal(refused[1], false, text)
+    test.matches(refused[2].message, text)
+  end
+  results = told("kvm1", running(), nil, { down = { kvm2 = true }, fenced = { kvm2 = true } })
+  test.equal(results[2], "the domain stayed on kvm1, as the operator says")
 end)

@@ -37,7 +37,9 @@ local function world(fields)
       if w.fields.cut_off then async.sleep "10s" end
       for _, event in ipairs(w.fields.told_late or {}) do w.tell("a", event, "migrated") end
     end }, query = function(_, request)
-      if request[3]:find("qemu/$1.pid", 1, true) then return { exit_code = 0, output = "4711 99\n", errors = "" } end
+      if request[3]:find("qemu/$1.pid", 1, true) then
+        return { exit_code = 0, output = "4711 99 boot-1\n", errors = "" }
+      end
       test.equal({ request[3], request[5], request[6] }, { held.departed, "4711", "99" })
       return { exit_code = async.poll("10s", 1, function() return ended end) and 0 or 1, output = "", errors = "" }
     end },

@@ -144,6 +144,7 @@ end)
 -- migrate.go with a job that raised `problem` or ended well, and both hosts saying `settled`.
 local function go(problem, settled, before_state)
   local job, reconcile = require "migrate.job", require "reconcile"
+  local _ <close> = test.replace(require "domain_process", { read = function(_, name) return name .. "'s process" end })
   local _ <close> = test.replace(job, { describe = function() end, run = function() return problem end })
   local _ <close> = test.replace(reconcile, {
     settle = function(_, _, uuid, options)
@@ -175,7 +176,7 @@ test.case("before the move an undo is registered that asks both hosts, and what 
   test.equal(ctx.undone, { { kind = "after-move", arguments = { source = "kvm1", destination = "kvm2",
     uuid = "uuid-1", autostart = "carry" } }, { kind = "settle-domain", arguments = { source = "kvm1",
     destination = "kvm2", uuid = "uuid-1", before = "running", destination_had = "none",
-    held = true } } })
+    held = true, persistent = false, process = { name = "web1", is = "web1's process" } } } })
 end)
 
 test.case("A1: an error is reported and the domain did move: that is success, with a warning", function()

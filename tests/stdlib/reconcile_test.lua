@@ -1,279 +1,11 @@
--- Shows who is taken to have a domain, for every pair of answers of two hosts, and that what is done is proven to be
--- safe.
+-- Shows how two hosts are asked who has a domain: twice, patiently, and again after each act.
+local errors = require "errors"
 local test = require "test"
 local reconcile = require "reconcile"
 local fakes = test.load(..., "fakes")
 fakes.no_pauses()
 
 local uuid = "0f0e0d0c-0000-4000-8000-000000000001"
-
-local function side(text)
-  local status, reason = text:match("^([%a ]+)/?(%a*[_%a]*)$")
-  local job = reason:find("job$") ~= nil
-  reason = reason:gsub("_?job$", "")
-  return { status = status, reason = reason ~= "" and reason or nil, job = job }
-end
-
--- source | destination | before | destination had | action | what is done
-local decisions = [[
-running/booted       | none                    | running | none     | stayed    |
-running/unpaused     | shut off/destroyed      | running | shut off | stayed    |
-running/booted       | shut off/failed         | running | none     | clean     | undefine destination
-none                 | running/migrated        | running | none     | moved     |
-shut off/migrated    | running/migrated        | running | none     | moved     |
-shut off/migrated    | running/booted          |         |          | moved     |
-paused/migration     | running/migrated        | running | none     | finish    | destroy source
-paused/user          | running/migrated        | running | none     | operator  |
-paused/migration     | running/booted          | running | none     | operator  |
-paused/migration     | running/unpaused        | running | none     | operator  |
-paused/migration     | none                    | running | none     | resume    | resume source
-paused/migration     | none                    |         |          | resume    | resume source
-paused/migration     | shut off/failed         | running | none     | resume    | resume source
-paused/migration     | shut off/migrated       | running | shut off | resume    | resume source
-paused/migration     | shut off/shutdown       | running | none     | operator  |
-paused/migration     | shut off/crashed        | running | none     | operator  |
-paused/user          | none                    | running | none     | resume    | resume source
-paused/user          | none                    | paused  | none     | stayed    |
-paused/migration     | none                    | paused  | none     | stayed    |
-paused/user          | none                    |         |          | stayed    |
-paused/ioerror       | none                    | running | none     | operator  |
-paused/ioerror       | none                    |         |          | stayed    |
-paused/migration     | paused/migration        | running | none     | roll back | destroy destination, resume source
-paused/migration     | paused/starting_up      | running | none     | roll back | destroy destination, resume source
-paused/user          | paused/migration        | running | none     | roll back | destroy destination, resume source
-paused/user          | paused/migration        | paused  | none     | clean     | destroy destination
-paused/migration     | paused/migration        | paused  | none     | clean     | destroy destination
-paused/migration     | paused/user             | running | none     | operator  |
-paused/user          | paused/migration        |         |          | operator  |
-running/booted       | paused/migration        | running | none     | clean     | destroy destination
-running/booted       | paused/user             | running | none     | operator  |
-none                 | paused/user             | running | none     | moved     |
-shut off/migrated    | paused/user             | paused  | none     | moved     |
-none                 | paused/migration        | running | none     | operator  |
-none                 | paused/migration        | paused  | none     | operator  |
-running/booted       | running/migrated        | running | none     | operator  |
-paused/post_copy     | running/post_copy       | running | none     | operator  |
-paused/post_copy_job | running/post_copy_job   | running | none     | wait      |
-paused/post_copy     | paused/post_copy        | running | none     | operator  |
-paused/post_copy_failed_job | paused/post_copy_failed | running | none | operator |
-none                 | paused/post_copy_failed | running | none     | operator  |
-running/booted_job   | paused/migration_job    | running | none     | wait      |
-paused/migration_job | none                    | running | none     | wait      |
-shut off/shutdown    | none                    | running | none     | stayed    |
-shut off/shutdown    | shut off/failed         | running | none     | clean     | undefine destination
-shut off/destroyed   | shut off/unknown        | running | none     | clean     | undefine destination
-shut off/unknown     | shut off/failed         | running | none     | clean     | undefine destination
-shut off/unknown     | shut off/unknown        | running | none     | operator  |
-shut off/unknown     | shut off/shutdown       | running | none     | operator  |
-shut off/shutdown    | shut off/shutdown       | running | none     | operator  |
-shut off/shutdown    | shut off/shutdown       | running | shut off | stayed    |
-shut off/migrated    | shut off/shutdown       | running | none     | moved     |
-shut off/migrated    | shut off/unknown        | running | none     | moved     |
-shut off/migrated    | none                    | running | none     | operator  |
-none                 | shut off/shutdown       | running | none     | moved     |
-none                 | none                    | running | none     | operator  |
-unreachable          | running/migrated        | running | none     | operator  |
-running/booted       | unreachable             | running | none     | operator  |
-unreachable          | unreachable             | running | none     | operator  |
-paused/migration     | crashed/panicked        | running | none     | operator  |
-pmsuspended          | none                    | running | none     | operator  |
-]]
-
--- The same when libvirt was told to leave the destination's copy paused, for drover to start it.
-local held_decisions = [[
-none                       | paused/user      | running | none | start     | resume destination
-shut off/migrated          | paused/user      | running | none | start     | resume destination
-shut off/destroyed         | paused/user      | running | none | operator  |
-shut off/unknown           | paused/user      | running | none | operator  |
-running/migration_canceled | paused/user      | running | none | clean     | destroy destination
-running/booted             | paused/user      | running | none | operator  |
-running/migration_canceled | paused/migration | running | none | clean     | destroy destination
-paused/migration           | paused/user      | running | none | roll back | destroy destination, resume source
-paused/user                | paused/user      | running | none | operator  |
-paused/migration           | paused/migration | running | none | roll back | destroy destination, resume source
-unreachable                | paused/user      | running | none | operator  |
-paused/migration           | running/unpaused | running | none | finish    | destroy source
-paused/migration           | running/booted   | running | none | operator  |
-paused/user                | running/unpaused | running | none | operator  |
-shut off/migrated          | paused/user      | paused  | none | moved     |
-shut off/migrated          | running/unpaused | running | none | moved     |
-]]
-
-local function done(decision)
-  local words = {}
-  for _, verb in ipairs { "destroy", "resume", "undefine" } do
-    if decision[verb] then words[#words + 1] = verb .. " " .. decision[verb] end
-  end
-  return table.concat(words, ", ")
-end
-
-local function show_decision(line, held)
-  local cells = {}
-  for cell in (line .. "|"):gmatch("%s*(.-)%s*|") do cells[#cells + 1] = cell end
-  local title = ("source %s, destination %s%s, before %s: %s"):format(cells[1], cells[2], held and " (held)" or "",
-    cells[3], cells[5])
-  test.case(title, function()
-    local decision = reconcile.decide(side(cells[1]), side(cells[2]), cells[3] ~= "" and cells[3] or nil,
-      cells[4] ~= "" and cells[4] or nil, held)
-    test.equal({ decision.action, done(decision) }, { cells[5], cells[6] })
-    if decision.action == "operator" then test.is_true(decision.hint, "an operator's hint") end
-  end)
-end
-for line in decisions:gmatch "[^\n]+" do show_decision(line) end
-for line in held_decisions:gmatch "[^\n]+" do show_decision(line, true) end
-
-test.case("a host that does not answer: what the other one says is told, and how a guest that waits there is started",
-  function()
-    local function said(source, destination, held)
-      local decision = reconcile.decide(side(source), side(destination), "running", "none", held)
-      return decision.text, decision.hint
-    end
-    local text, hint = said("unreachable", "paused/user", true)
-    test.equal(text, "the source does not answer, and unknown is not off; on the destination it is paused (user), "
-      .. "complete, and waits for its start")
-    test.matches(hint, "prove that it is fenced; then, on the destination: virsh resume$")
-    test.equal(said("unreachable", "running/unpaused", true),
-      "the source does not answer, and unknown is not off; on the destination it is running (unpaused)")
-    test.equal(said("unreachable", "none"), "the source does not answer, and unknown is not off")
-    text, hint = said("unreachable", "paused/migration", true)
-    test.matches(text, "it is paused %(migration%)$")
-    test.matches(hint, "fenced$")
-  end)
-
--- Every pair of what libvirt can say.
-local every = {}
-for status, reasons in pairs {
-  none = { "" }, unreachable = { "" },
-  running = { "unknown", "booted", "migrated", "restored", "from_snapshot", "unpaused", "migration_canceled",
-    "save_canceled", "wakeup", "crashed", "post_copy", "post_copy_failed" },
-  paused = { "unknown", "user", "migration", "save", "dump", "ioerror", "watchdog", "from_snapshot", "shutting_down",
-    "snapshot", "crashed", "starting_up", "post_copy", "post_copy_failed" },
-  ["shut off"] = { "unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from_snapshot",
-    "daemon" },
-  crashed = { "panicked" }, pmsuspended = { "unknown" }, nostate = { "unknown" },
-} do
-  for _, reason in ipairs(reasons) do
-    for _, job in ipairs { false, true } do
-      every[#every + 1] = { status = status, reason = reason ~= "" and reason or nil, job = job }
-    end
-  end
-end
-
-local function each_decision(check)
-  for _, source in ipairs(every) do
-    for _, destination in ipairs(every) do
-      for _, before in ipairs { "running", "paused", false } do
-        for _, had in ipairs { "none", "shut off", false } do
-          for _, held in ipairs { false, true } do
-            local decision = reconcile.decide(source, destination, before or nil, had or nil, held)
-            local label = ("%s/%s%s | %s/%s%s | %s%s"):format(source.status, tostring(source.reason),
-              source.job and "+job" or "", destination.status, tostring(destination.reason),
-              destination.job and "+job" or "", tostring(before), held and " held" or "")
-            check({ source = source, destination = destination }, decision, before or nil, label, had)
-          end
-        end
-      end
-    end
-  end
-end
-
-local function needs_nothing(decision) return not (decision.destroy or decision.resume or decision.undefine) end
-
-test.case("A3: a running side is never destroyed, and only a paused one is", function()
-  each_decision(function(seen, decision, _, label)
-    if decision.destroy then test.equal(seen[decision.destroy].status, "paused", label) end
-  end)
-end)
-
-test.case("nothing is done while a side is unreachable", function()
-  each_decision(function(seen, decision, _, label)
-    if seen.source.status == "unreachable" or seen.destination.status == "unreachable" then
-      test.is_true(needs_nothing(decision), label)
-      test.equal(decision.action, "operator", label)
-    end
-  end)
-end)
-
-test.case("nothing is resumed while the other side runs, may have run, or is left", function()
-  each_decision(function(seen, decision, _, label)
-    if decision.resume == "destination" then
-      test.is_true(label:find "held$", label)
-      test.is_true(seen.destination.reason == "user" and seen.destination.status == "paused", label)
-      local source = seen.source
-      test.is_true(source.status == "none" or source.status == "shut off" and source.reason == "migrated",
-        label .. " may have gone on")
-    elseif decision.resume then
-      local other = seen.destination
-      local gone = other.status == "none" or other.status == "shut off" or decision.destroy == "destination"
-      test.is_true(gone, label)
-      if decision.destroy then
-        test.is_true(other.reason == "migration" or other.reason == "starting_up"
-          or label:find "held$" and other.reason == "user", label .. " may have run")
-      end
-      test.is_true(seen.source.status == "paused", label)
-    end
-  end)
-end)
-
-test.case("a QEMU that does not answer is told from a host that does not, and nothing is done about it", function()
-  local _ <close> = test.replace(reconcile, { longest_job_look = "20ms" })
-  for _, how in ipairs { { hangs = { job = true } }, { fails = { job = "DOMAIN_BUSY" } } } do
-    local record = { state = "running", reason = "booted", hangs = how.hangs, fails = how.fails }
-    local a, b = fakes.host("a", { [uuid] = record }), fakes.host "b"
-    local settled = reconcile.settle(a, b, uuid, { before = "running", destination_had = "none", patience = "0s" })
-    test.equal({ settled.outcome, settled.action, a.acts, b.acts }, { "operator", "operator", {}, {} })
-    test.matches(settled.text, "^on the source the domain's QEMU does not answer, and libvirt there says running ")
-    test.matches(settled.hint, "virsh destroy.*drover recover")
-  end
-end)
-
-test.case("A6: post-copy is never destroyed and never resumed", function()
-  local function is_post_copy(one) return one.reason == "post_copy" or one.reason == "post_copy_failed" end
-  each_decision(function(seen, decision, _, label)
-    local source, destination = is_post_copy(seen.source), is_post_copy(seen.destination)
-    if decision.destroy then test.is_true(not is_post_copy(seen[decision.destroy]), label) end
-    if (source and seen.source.status == "paused") or (destination and seen.destination.status == "paused") then
-      test.is_true(needs_nothing(decision), label)
-    end
-  end)
-end)
-
-test.case("A8: nothing is done while a job runs", function()
-  each_decision(function(seen, decision, _, label)
-    if seen.source.job or seen.destination.job then test.is_true(needs_nothing(decision), label) end
-  end)
-end)
-
-test.case("A5: a domain that was paused before is not resumed", function()
-  each_decision(function(_, decision, before, label)
-    if before == "paused" then test.is_nil(decision.resume, label) end
-  end)
-end)
-
-test.case("a definition goes only where there was none, and only while the source has the domain", function()
-  each_decision(function(seen, decision, _, label, had)
-    if decision.undefine then
-      test.equal({ decision.undefine, seen.destination.status, had }, { "destination", "shut off", "none" }, label)
-      test.is_true(seen.source.status ~= "none", label)
-    end
-  end)
-end)
-
-test.case("a definition stays where the guest may have run last", function()
-  local ran = { shutdown = true, crashed = true, saved = true, from_snapshot = true }
-  each_decision(function(seen, decision, _, label)
-    local is_newer = seen.source.reason == "migrated" or ran[seen.destination.reason or ""]
-    if seen.source.status == "shut off" and is_newer then test.is_nil(decision.undefine, label) end
-  end)
-end)
-
-test.case("what needs a person says what to do", function()
-  each_decision(function(_, decision, _, label)
-    if decision.action == "operator" then test.is_true(decision.hint and #decision.hint > 0, label) end
-  end)
-end)
-
--- ---- settle, with hosts that change ----
 
 local quick = { before = "running", destination_had = "none", patience = "300ms", wait = "3s" }
 
@@ -376,6 +108,18 @@ test.case("a host that does not answer for a moment is asked again over a new co
   test.is_true(b.reopened >= 1, "reopened")
 end)
 
+test.case("a QEMU that does not answer is told from a host that does not, and nothing is done about it", function()
+  local _ <close> = test.replace(reconcile, { longest_job_look = "20ms" })
+  for _, how in ipairs { { hangs = { job = true } }, { fails = { job = "DOMAIN_BUSY" } } } do
+    local record = { state = "running", reason = "booted", hangs = how.hangs, fails = how.fails }
+    local a, b = fakes.host("a", { [uuid] = record }), fakes.host "b"
+    local settled = reconcile.settle(a, b, uuid, { before = "running", destination_had = "none", patience = "0s" })
+    test.equal({ settled.outcome, settled.action, a.acts, b.acts }, { "operator", "operator", {}, {} })
+    test.matches(settled.text, "^on the source the domain's QEMU does not answer, and libvirt there says running ")
+    test.matches(settled.hint, "virsh destroy.*drover recover")
+  end
+end)
+
 test.case("a host that stays silent needs an operator, and says why", function()
   local a, b = hosts({ state = "paused", reason = "migration" }, nil)
   b.down = true
@@ -397,6 +141,51 @@ test.case("an act that fails is named with its reason", function()
   local settled = reconcile.settle(a, b, uuid, quick)
   test.equal(settled.outcome, "operator")
   test.matches(settled.text, "resume failed")
+end)
+
+-- A source whose process is read by domain_process.
+local function with_process(one, text)
+  function one.query() return { exit_code = 0, output = text, errors = "" } end
+  return one
+end
+
+test.case("A3: what a move defined goes only while the source has the same life of the guest", function()
+  local process = { name = "web1", is = "4711 99 boot-1" }
+  local function settled(now)
+    local a, b = hosts({ state = "running", reason = "booted", persistent = true },
+      { state = "shutoff", reason = "unknown", persistent = true })
+    return reconcile.settle(with_process(a, now), b, uuid, with { held = true, process = process }), b
+  end
+  local same, b = settled "4711 99 boot-1\n"
+  test.equal({ same.outcome, b.acts }, { "stayed", { "undefine" } })
+  -- Started anew, by hand or by the host's boot; after the latter the same number and time say nothing.
+  for _, now in ipairs { "4711 100 boot-1\n", "4711 99 boot-2\n", "" } do
+    local other, at = settled(now)
+    test.equal({ other.outcome, at.acts }, { "operator", {} }, now)
+    test.matches(other.text, "may have run on the destination since")
+    test.is_nil(other.is_unknown)
+  end
+end)
+
+test.case("a host that cannot be reached is one that does not answer, until it can be", function()
+  local b = fakes.host("b", {})
+  local tries = 0
+  local function reach(after)
+    return reconcile.reach("a", function()
+      tries = tries + 1
+      if tries <= after then
+        errors.raise { code = "NO_CONNECTION", host = "a", message = "connection refused" }
+      end
+      return fakes.host("a", { [uuid] = { state = "running", reason = "booted" } })
+    end)
+  end
+  local settled = reconcile.settle(reach(2), b, uuid, with { patience = "10s" })
+  test.equal({ settled.outcome, tries }, { "stayed", 3 })
+  tries = 0
+  settled = reconcile.settle(reach(1000), b, uuid, quick)
+  test.equal({ settled.outcome, settled.is_unknown, settled.source }, { "operator", true,
+    "unreachable (connection refused)" })
+  test.matches(settled.text, "^the source does not answer %(connection refused%), and unknown is not off")
 end)
 
 test.case("act = false changes nothing and says what would be done", function()
