@@ -53,7 +53,7 @@ return function(request)
       message = ("neither %s nor %s has a domain '%s'"):format(source.name, destination.name, request.domain) }
   end
   local settled = reconcile.settle(source, destination, uuid,
-    { act = request.act, wait = request.act and "30m" or "1s" })
+    { act = request.act, wait = request.act and "30m" or "1s", patience = request.act and "20s" or "3s" })
   if request.json then
     settled.uuid = uuid
     print(json.encode(settled))
