@@ -84,6 +84,7 @@ Commands::Commands(CLI::App& app, Dispatch dispatch) : app_(app), dispatch_(std:
       "starts it: libvirt would start it without asking the source, and when an answer\n"
       "is lost, the guest would run on both.");
   recover->add_option("--fenced", fenced_, "You vouch that this host runs nothing: what the run has there is given up")
+      ->allow_extra_args(false)
       ->type_name("HOST");
   recover->add_option("--guest-on", from_, "You looked who has the domain: this host; what is on the other may go")
       ->type_name("HOST");

@@ -18,7 +18,7 @@ local pool_entry = require "pool_entry"
 local script = require "script"
 local xml = require "xml"
 
-local inode = [[stat -L -c %i -- "$1" 2>/dev/null; exit 0]]
+local inode_of = [[stat -L -c %i -- "$1" 2>/dev/null; exit 0]]
 -- One of an attempt that died is in the way of this one; its name holds the run's id.
 local make = [[rm -f -- "$1"; set -C; : > "$1"]]
 local is_there = [[[ -e "$1" ] && echo yes || echo no]]
@@ -26,8 +26,8 @@ local is_there = [[[ -e "$1" ] && echo yes || echo no]]
 -- A same inode number may be chance, so an experiment decides: a file made on one host, looked for on the other. Sizes
 -- say nothing: two hosts may remember different ones of one shared file for seconds.
 local function same_storage(one, other, a)
-  local here = script.read(one, inode, { a.path }).output
-  if here == "" or here ~= script.read(other, inode, { a.source_path }).output then return false end
+  local here = script.read(one, inode_of, { a.path }).output
+  if here == "" or here ~= script.read(other, inode_of, { a.source_path }).output then return false end
   local name = "/.drover-" .. a.run .. "-same"
   local made, looked_for = a.source_path:match("^(.*)/") .. name, a.path:match("^(.*)/") .. name
   script.run(other, make, { made })

@@ -274,7 +274,7 @@ test.case("what is on a host that its operator calls fenced is given up, and the
   result = toy_run.drover { "recover", "--fenced", "localhost" }
   test.equal(result.exit_code, 2)
   test.matches(result.errors, "%-%-fenced is about one run")
-  result = toy_run.drover { "recover", id, "--fenced", "localhost" }
+  result = toy_run.drover { "recover", "--fenced", "localhost", id }
   test.equal({ result.exit_code, toy_run.newest().state }, { 0, "recovered" }, result.errors)
   test.matches(result.output, "given up: hold something on localhost, for localhost is fenced")
   test.matches(result.output, "but not all that was asked for is done")
