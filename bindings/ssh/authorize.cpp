@@ -21,6 +21,7 @@ namespace {
 constexpr int64_t script_timeout_ms = 60000;
 constexpr size_t most_file_bytes = 8 << 20;
 constexpr int most_tries = 200;
+constexpr int most_looks = 10;
 
 using Edit = std::function<std::optional<std::string>(const std::string& contents)>;
 
@@ -368,16 +369,31 @@ bool revoke_key(core::Machine& machine, const KeyRequest& request, const Granted
   PublicKey key = parse_public_key(request.key);
   check_mark(request.mark);
   Turn turn(machine.name(), request.user + "\n" + request.file, token);
-  KeysPlace place = read_place(machine, request, token);
-  bool remove_directory = granted.made_directory && !place.exists;
-  if (place.leftovers || remove_directory) clean_up(machine, place, remove_directory, token);
-  if (!place.exists) return false;
   Edit edit = [&](const std::string& contents) -> std::optional<std::string> {
     RemovedLine removed = remove_line(contents, key.blob, request.mark, granted.added_newline);
     if (!removed.removed) return std::nullopt;
     return removed.contents;
   };
-  return edit_file(machine, place, edit, &granted, token).changed;
+  auto is_there = [&](const KeysPlace& place) { return place.exists && edit(place.contents).has_value(); };
+  // The editor of a run that was killed may live on, and write the line after it was looked for: a line is not there
+  // only when it was looked for after the lock was free.
+  bool removed = false, editor_was_there = false;
+  KeysPlace place;
+  for (int look = 0; look < most_looks; ++look) {
+    place = read_place(machine, request, token);
+    editor_was_there |= place.leftovers;
+    if (place.leftovers || !is_there(place)) {
+      clean_up(machine, place, granted.made_directory && !place.exists, token);
+      place = read_place(machine, request, token);
+      if (!is_there(place)) return removed;
+    }
+    removed |= edit_file(machine, place, edit, &granted, token).changed;
+    if (!editor_was_there) return removed;
+  }
+  throw Error("ssh", "BUSY", "the line of a key comes back to " + place.real + " each time that it is taken away")
+      .on_host(machine.name())
+      .on_object(place.real)
+      .with_hint("look which program writes it, end that, then run 'drover recover'");
 }
 
 Presence probe_key(core::Machine& machine, const KeyRequest& request, core::CancelToken& token) {

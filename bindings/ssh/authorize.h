@@ -65,7 +65,8 @@ GrantedKey authorize_key(core::Machine& machine, const KeyRequest& request, core
 GrantedKey foresee_key(core::Machine& machine, const KeyRequest& request, core::CancelToken& token);
 
 // Takes away what authorize_key gave: the line, and the file and folder that it made when nothing else is in them; and
-// what one that was killed left beside the file.
+// what one that was killed left beside the file. An editor that outlived its run is waited for, and the place is read
+// again after it: a line that it wrote meanwhile goes too.
 // False when it was not there; nothing is an error that leaves the host clean.
 bool revoke_key(core::Machine& machine, const KeyRequest& request, const GrantedKey& granted, core::CancelToken& token);
 

@@ -4,6 +4,7 @@
 // hidden test [.long] does it at every call all the same.
 #include <catch2/catch.hpp>
 #include <set>
+#include <thread>
 
 #include "bindings/ssh/authorize.h"
 #include "bindings/ssh/authorize_scripts.h"
@@ -170,4 +171,59 @@ TEST_CASE("the same at every single call", "[.long]") {
   auto victim = GENERATE(everybody, caller);
   std::string before = GENERATE(std::string("first\nno newline"), std::string("no file"), std::string("no folder"));
   WARN("killed at " << Killing(act, before, victim, Where::everywhere).run() << " calls");
+}
+
+namespace {
+
+// A grant whose run was killed while its editor waits in one of its programs, and goes on when it is let.
+class LivingEditor {
+ public:
+  LivingEditor(KillPlace& place, const std::string& program) : go_on_(place.folder / "go_on") {
+    std::string programs = place.folder / "editors_programs", waits = place.folder / "waits";
+    fs::create_directory(programs);
+    fs::create_symlink("/bin/true", programs + "/find");
+    for (const char* name : {"sshd", "ssh"}) fs::copy(place.folder / "programs/" + name, programs + "/" + name);
+    write_text(programs + "/" + program,
+               "#!/bin/sh\n: > " + waits + "\nwhile [ ! -e " + go_on_ + " ]; do sleep 0.01; done\nexec /bin/" +
+                   program + " \"$@\"\n",
+               0755);
+    machine_.programs = programs;
+    thread_ = std::thread([this, request = place.request] {
+      core::CancelToken token;
+      authorize_key(machine_, request, token);
+    });
+    while (!fs::exists(waits)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ~LivingEditor() {
+    go_on();
+    thread_.join();
+  }
+  LivingEditor(const LivingEditor&) = delete;
+  LivingEditor& operator=(const LivingEditor&) = delete;
+  void go_on() const { write_text(go_on_, ""); }
+
+ private:
+  std::string go_on_;
+  ShellMachine machine_{"as the killed run saw it"};
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("an editor that outlived its run, and renames after the revocation has read, leaves no line", "[ssh]") {
+  // mv: its files are there, and it is about to rename. rm: it has the lock, and no file of its own yet.
+  std::string program = GENERATE("mv", "rm");
+  KillPlace place(GENERATE(std::string("first\n"), std::string("no file")));
+  if (place.before_ == "no file" && program == "mv") return;  // a new file is linked, not moved
+  std::string before = place.everything();
+  GrantedKey foreseen = foresee_key(place.machine, place.request, place.token);
+  {
+    LivingEditor editor(place, program);
+    int programs = 0;
+    place.machine.before = [&](const core::ExecRequest&) {
+      if (++programs == 2) editor.go_on();  // after the file was read, and before anything is done about it
+    };
+    REQUIRE(revoke_key(place.machine, place.request, foreseen, place.token));
+  }
+  REQUIRE(place.everything() == before);
 }
