@@ -6,5 +6,5 @@ read_globals = {
   "async", "context", "errors", "firewall", "help", "host", "inventory", "journal", "json", "lease", "log",
   "migrate", "playbook", "preflight", "reconcile", "ssh", "terminal", "units", "virt", "xml",
 }
-files["stdlib/prelude.lua"] = { globals = { "pcall", "xpcall", "coroutine" } }
+files["stdlib/prelude.lua"] = { globals = { "pcall", "xpcall", "coroutine", "print" } }
 exclude_files = { "stdlib/meta" }

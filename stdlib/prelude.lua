@@ -70,6 +70,18 @@ function coroutine.wrap(f)
   return function(...) return results_or_error(coroutine.resume(co, ...)) end
 end
 
+-- What is printed on a terminal is for a person, and hosts' own words in it must not command the terminal. A pipe or a
+-- file gets the bytes as they are; so does a terminal of io.write.
+local raw_print, on_terminal = print, nil
+
+function print(...)
+  if on_terminal == nil then on_terminal = require("terminal").is_terminal "stdout" end
+  if not on_terminal then return raw_print(...) end
+  local words = table.pack(...)
+  for index = 1, words.n do words[index] = require("terminal").visible(tostring(words[index])) end
+  raw_print(table.unpack(words, 1, words.n))
+end
+
 -- Globals: reading one that does not exist is an error with the nearest name; a module loads when first named.
 local lazy = {
   async = "async", context = "context", errors = "errors", firewall = "firewall", help = "help",

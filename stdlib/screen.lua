@@ -1,4 +1,5 @@
 --- What a person, or a program with --json, sees of a run: one line per step, a live line while something moves.
+-- What hosts said is in all of it: only the screen's own colours and live line reach the terminal as they are.
 -- Tested by tests/transcripts and tests/stdlib/screen_test.lua.
 local async = require "async"
 local json = require "json"
@@ -11,6 +12,12 @@ screen.__index = screen
 
 local colours = { good = "\27[32m", bad = "\27[31m", warn = "\27[33m", dim = "\27[2m", bold = "\27[1m", off = "\27[0m" }
 
+local function visible(text) return terminal.visible(tostring(text)) end
+
+--- print for the commands' own lines, which tell what hosts said. What it writes commands no terminal, nor the one that
+-- shows a file or a pipe later.
+function screen.say(text) print(visible(text or "")) end
+
 --- A screen for this process' output. mode: "json", "terminal" or "plain", found out without it.
 function screen.new(mode)
   local live = terminal.is_terminal("stdout")
@@ -20,7 +27,9 @@ function screen.new(mode)
   return setmetatable(self, screen)
 end
 
+--- The text as it may be written to the terminal, in a colour where there are any.
 function screen:paint(style, text)
+  text = visible(text)
   if not self.coloured then return text end
   return colours[style] .. text .. colours.off
 end
@@ -32,7 +41,8 @@ function screen:clear_live()
   self.live_line = false
 end
 
-function screen:line(text)
+-- A line whose text is visible already.
+local function put(self, text)
   self:clear_live()
   self.wrote = true
   terminal.write(text .. "\n")
@@ -48,7 +58,7 @@ end
 
 function screen:title(text, detail)
   if self.mode == "json" then return end
-  self:line(self:paint("bold", text) .. (detail and "  " .. self:paint("dim", detail) or ""))
+  put(self, self:paint("bold", text) .. (detail and "  " .. self:paint("dim", detail) or ""))
 end
 
 --- Shows that a step began; a terminal sees it at once, other readers when it ended.
@@ -68,18 +78,19 @@ function screen:step_ended(label, elapsed_ms, ok, problem)
   if self.mode == "json" or self.depth > 0 then return end
   local mark = ok and self:paint("good", "ok") or self:paint("bad", "no")
   local took = elapsed_ms >= 50 and self:paint("dim", ("  %s"):format(units.format_duration(elapsed_ms))) or ""
-  self:line(("  %s  %s%s"):format(mark, label, took))
+  put(self, ("  %s  %s%s"):format(mark, visible(label), took))
 end
 
 function screen:warning(message, hint)
   self:event("warning", { message = message, hint = hint })
   if self.mode == "json" then return end
-  self:line("  " .. self:paint("warn", "warning") .. "  " .. message .. (hint and "\n           " .. hint or ""))
+  local text = visible(message .. (hint and "\n           " .. hint or ""))
+  put(self, "  " .. self:paint("warn", "warning") .. "  " .. text)
 end
 
 function screen:note(text)
   self:event("note", { message = text })
-  if self.mode ~= "json" then self:line("      " .. text) end
+  if self.mode ~= "json" then put(self, "      " .. visible(text)) end
 end
 
 local function bar(share, width)
@@ -102,7 +113,7 @@ function screen:progress(label, fields)
   if fields.rate_bytes_s then parts[#parts + 1] = ("%.0f MiB/s"):format(fields.rate_bytes_s / 1048576) end
   if fields.dirty_bytes_s then parts[#parts + 1] = ("dirty %.0f MiB/s"):format(fields.dirty_bytes_s / 1048576) end
   if fields.estimate_ms then parts[#parts + 1] = "about " .. units.format_duration(fields.estimate_ms) end
-  local text = "  ..  " .. label .. "  " .. table.concat(parts, "  ")
+  local text = "  ..  " .. visible(label) .. "  " .. table.concat(parts, "  ")
   terminal.write("\r\27[K" .. text:sub(1, math.max(20, terminal.width() - 1)))
   self.live_line = true
 end
@@ -115,11 +126,11 @@ function screen:summary(title, rows, style)
     self:event("summary", { title = title, fields = fields })
     return
   end
-  if self.wrote then self:line("") end
-  self:line(self:paint(style or "good", title))
+  if self.wrote then put(self, "") end
+  put(self, self:paint(style or "good", title))
   -- Whoever reads a file or a pipe breaks lines as they like.
   local width = self.mode == "terminal" and terminal.width() or math.maxinteger
-  for _, line in ipairs(layout.pairs(rows, width, "  ")) do self:line(line) end
+  for _, line in ipairs(layout.pairs(rows, width, "  ")) do put(self, visible(line)) end
 end
 
 return screen

@@ -73,7 +73,7 @@ local function show_error(_, problem, verbose, as_json)
     end
     if rawget(problem, "traceback") then lines[#lines + 1] = (problem.traceback:gsub("^\n", "")) end
   end
-  io.stderr:write(table.concat(lines, "\n"), "\n")
+  io.stderr:write(require("native.terminal").visible(table.concat(lines, "\n")), "\n")
   return exit_code(problem)
 end
 

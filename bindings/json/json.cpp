@@ -99,8 +99,7 @@ int encode(lua_State* L) {
   auto indent = args.optional_integer(2, "indent", 0, 8);
   luaL_checkany(L, 1);
   Json value = read_json(L, 1);
-  // Bytes that are not UTF-8 are replaced, not an error: a host's output may hold anything.
-  core::push(L, value.dump(indent ? static_cast<int>(*indent) : -1, ' ', false, Json::error_handler_t::replace));
+  core::push(L, text_of(value, indent ? static_cast<int>(*indent) : -1));
   return 1;
 }
 
@@ -186,6 +185,27 @@ void push_at_depth(lua_State* L, const Json& value, int depth) {
 }  // namespace
 
 void push_json(lua_State* L, const Json& value) { push_at_depth(L, value, 0); }
+
+std::string text_of(const Json& value, int indent) {
+  // Bytes that are not UTF-8 are replaced, not an error: a host's output may hold anything.
+  std::string dumped = value.dump(indent, ' ', false, Json::error_handler_t::replace), text;
+  text.reserve(dumped.size());
+  for (size_t at = 0; at < dumped.size(); ++at) {
+    auto byte = static_cast<unsigned char>(dumped[at]);
+    auto next = static_cast<unsigned char>(at + 1 < dumped.size() ? dumped[at + 1] : 0);
+    bool is_c1 = byte == 0xc2 && next < 0xa0;
+    if (byte != 0x7f && !is_c1) {
+      text += dumped[at];
+      continue;
+    }
+    // Dump escapes the control characters below the space alone, and a terminal obeys these too. Only strings hold any.
+    constexpr const char* digits = "0123456789abcdef";
+    unsigned char code = is_c1 ? next : byte;
+    text += {'\\', 'u', '0', '0', digits[code >> 4U], digits[code & 15U]};
+    if (is_c1) ++at;
+  }
+  return text;
+}
 
 Json read_json(lua_State* L, int index) { return read_at_depth(L, index, 0); }
 

@@ -12,6 +12,7 @@
 #include "bindings/core/operation.h"
 #include "host/base/output.h"
 #include "host/base/unique_fd.h"
+#include "host/base/visible.h"
 
 namespace drover::terminal {
 
@@ -41,6 +42,11 @@ int write_now(lua_State* L) {
   return 1;
 }
 
+int shown(lua_State* L) {
+  core::push(L, drover::visible(Args(L, "terminal.visible").text(1, "text")));
+  return 1;
+}
+
 // One line of the person at the terminal, whatever standard input is. Looks up now and then for a cancel.
 std::string read_answer(int fd, core::CancelToken& token) {
   constexpr int look_up_ms = 50;
@@ -60,7 +66,7 @@ std::string read_answer(int fd, core::CancelToken& token) {
 }
 
 int ask(lua_State* L) {
-  std::string question = Args(L, "terminal.ask").text(1, "question");
+  std::string question = visible(Args(L, "terminal.ask").text(1, "question"));
   return core::start_work(
       L, "a question on the terminal",
       [question](core::CancelToken& token) -> core::Push {
@@ -100,10 +106,17 @@ const core::Module& module() {
            {{"text", "string", "Bytes, as they are."}},
            {{"written", "boolean", "False when the screen is gone."}},
            "BAD_ARGUMENT"},
+          {"visible",
+           shown,
+           "Text of a host as it may be shown: control characters but newline and tab, and bytes that are not UTF-8, "
+           "are written out, like \\x1b. The log does it, and print on a terminal.",
+           {{"text", "string", "Bytes of anybody."}},
+           {{"visible", "string", ""}},
+           "BAD_ARGUMENT"},
           {"ask",
            ask,
            "Asks the person at the terminal for one line, whatever standard input is.",
-           {{"question", "string", "Shown as it is."}},
+           {{"question", "string", "Shown as terminal.visible writes it."}},
            {{"answer", "string", "Without its line end; \"\" when the terminal was closed."}},
            "NO_TERMINAL, CANCELLED, BAD_ARGUMENT",
            core::Blocking::yes},

@@ -8,6 +8,8 @@
 #include <iterator>
 #include <memory>
 
+#include "host/base/visible.h"
+
 namespace drover::log {
 
 namespace {
@@ -29,7 +31,10 @@ std::atomic<Level>& current() {
 // libvirt keeps may write while the program ends.
 spdlog::logger& logger() {
   static spdlog::logger* const made = [] {
-    auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>();
+    const char* no_color = std::getenv("NO_COLOR");
+    bool coloured = no_color == nullptr || *no_color == '\0';
+    auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>(coloured ? spdlog::color_mode::automatic
+                                                                                   : spdlog::color_mode::never);
     auto* one = new spdlog::logger("drover", sink);
     one->set_pattern("%H:%M:%S.%e %^%l%$ %v");
     one->set_level(spdlog::level::trace);
@@ -62,7 +67,9 @@ spdlog::level::level_enum to_spdlog(Level level) {
 bool enabled(Level level) { return level >= current().load() && level != Level::off; }
 
 void write(Level level, std::string_view message) {
-  if (enabled(level)) logger().log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
+  if (!enabled(level)) return;
+  std::string text = visible(message);
+  logger().log(to_spdlog(level), spdlog::string_view_t(text.data(), text.size()));
 }
 
 bool parse_level(std::string_view name, Level& level) {

@@ -1,6 +1,6 @@
 // The log, over spdlog: what drover did and how long each wait took, on standard error. Off but for warnings unless
 // $DROVER_LOG says trace, debug, info, warn, error or off. What is logged is descriptions, never arguments' contents:
-// no secret reaches it. Tested by tests/base/log_test.cpp.
+// no secret reaches it. What hosts said is written out (visible.h). Tested by tests/base/log_test.cpp.
 #pragma once
 
 #include <string>

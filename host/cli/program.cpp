@@ -8,7 +8,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "bindings/json/json.h"
 #include "host/base/text.h"
+#include "host/base/visible.h"
 #include "host/cli/commands.h"
 #include "host/cli/session.h"
 
@@ -121,11 +123,11 @@ int usage_error(const std::string& message, const std::string& hint, bool as_jso
   if (as_json) {
     Json problem{{"domain", "usage"}, {"code", "BAD_USAGE"}, {"message", message}};
     if (!hint.empty()) problem["hint"] = hint;
-    std::printf("%s\n", Json{{"error", problem}, {"event", "error"}}.dump().c_str());
+    std::printf("%s\n", json::text_of(Json{{"error", problem}, {"event", "error"}}).c_str());
     return exit_usage;
   }
-  std::fprintf(stderr, "drover: %s\n", message.c_str());
-  if (!hint.empty()) std::fprintf(stderr, "  %s\n", hint.c_str());
+  std::fprintf(stderr, "drover: %s\n", visible(message).c_str());
+  if (!hint.empty()) std::fprintf(stderr, "  %s\n", visible(hint).c_str());
   return exit_usage;
 }
 
@@ -206,7 +208,7 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what(), help_hint(app), as_json);
   } catch (const Error& error) {  // before any Lua runs: a broken installation, no memory
-    std::fprintf(stderr, "drover: %s\n", error.what());
+    std::fprintf(stderr, "drover: %s\n", visible(error.what()).c_str());
     return exit_failed;
   }
   if (app.get_subcommands().empty()) std::fputs(app.help().c_str(), stdout);

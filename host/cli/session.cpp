@@ -16,6 +16,7 @@
 #include "host/base/interrupts.h"
 #include "host/base/log.h"
 #include "host/base/output.h"
+#include "host/base/visible.h"
 
 namespace drover {
 
@@ -40,11 +41,11 @@ void print_what_is_open() {
   try {
     visit_own_runs([](journal::Store& store, const journal::Run& run) {
       for (const journal::Entry& entry : store.entries(run.id)) {
-        if (entry.state != "ended") std::fprintf(stderr, "  not undone: %s\n", entry.label.c_str());
+        if (entry.state != "ended") std::fprintf(stderr, "  not undone: %s\n", visible(entry.label).c_str());
       }
     });
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "  what is left cannot be listed: %s\n", error.what());
+    std::fprintf(stderr, "  what is left cannot be listed: %s\n", visible(error.what()).c_str());
   }
 }
 
@@ -112,7 +113,7 @@ int Session::show_error() {
   core::push(L, options_.verbose);
   core::push(L, options_.json);
   if (lua_pcall(L, 3, 1, 0) != LUA_OK) {
-    std::fprintf(stderr, "drover: %s\n", core::to_error(L, -1).what());
+    std::fprintf(stderr, "drover: %s\n", visible(core::to_error(L, -1).what()).c_str());
     lua_pop(L, 1);
     return exit_failed;
   }

@@ -2,6 +2,7 @@
 -- Tested by tests/transcripts/playbooks.in.
 local files = require "files"
 local playbook = require "playbook"
+local screen = require "screen"
 
 return function(request)
   local loaded = playbook.load(request.playbook, request.playbooks)
@@ -11,6 +12,6 @@ return function(request)
   end
   local path = request.folder:gsub("/+$", "") .. "/" .. loaded.name .. ".lua"
   files.create(path, loaded.text)
-  print("wrote " .. path)
-  print("try it: drover --playbooks " .. request.folder .. " show " .. loaded.name)
+  screen.say("wrote " .. path)
+  screen.say("try it: drover --playbooks " .. request.folder .. " show " .. loaded.name)
 end

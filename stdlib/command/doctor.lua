@@ -4,6 +4,7 @@ local core = require "drover.core"
 local errors = require "errors"
 local journal = require "journal"
 local layout = require "layout"
+local screen = require "screen"
 
 -- What mends something depends on the distribution's package names.
 local packages = {
@@ -110,12 +111,13 @@ local function examine(name)
 end
 
 local function show(name, rows)
-  print(name)
+  screen.say(name)
   local widest = 0
   for _, row in ipairs(rows) do widest = math.max(widest, #row.check) end
   local rest = (" "):rep(widest + 8)
   local function show_text(text, first)
-    for _, line in ipairs(layout.wrap(text, math.max(terminal.width(), #rest + 40), first, rest)) do print(line) end
+    local width = math.max(terminal.width(), #rest + 40)
+    for _, line in ipairs(layout.wrap(text, width, first, rest)) do screen.say(line) end
   end
   for _, row in ipairs(rows) do
     show_text(row.text, ("  %s  %-" .. widest .. "s  "):format(row.ok and "ok" or "no", row.check))
@@ -137,7 +139,7 @@ return function(request)
   if request.json then
     print(json.encode(json.array(data)))
   else
-    print(missing == 0 and "nothing is missing" or missing == 1 and "1 thing is missing" or
+    screen.say(missing == 0 and "nothing is missing" or missing == 1 and "1 thing is missing" or
       ("%d things are missing"):format(missing))
   end
   return missing == 0 and 0 or 1

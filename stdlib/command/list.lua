@@ -1,6 +1,7 @@
 -- drover list: the playbooks, where each comes from, and what it overrides. Tested by tests/transcripts/playbooks.in.
 local core = require "drover.core"
 local playbook = require "playbook"
+local screen = require "screen"
 
 return function(request)
   local rows = {}
@@ -16,11 +17,11 @@ return function(request)
   local widest = 4
   for _, row in ipairs(rows) do widest = math.max(widest, #row.name) end
   for _, row in ipairs(rows) do
-    print(("%-" .. widest .. "s  %s"):format(row.name, row.summary or "cannot be loaded: " .. row.error))
+    screen.say(("%-" .. widest .. "s  %s"):format(row.name, row.summary or "cannot be loaded: " .. row.error))
     if row.origin ~= "stock" then
-      print((" "):rep(widest) .. ("  %s: %s%s"):format(row.origin, row.path,
+      screen.say((" "):rep(widest) .. ("  %s: %s%s"):format(row.origin, row.path,
         row.overrides and ", instead of " .. row.overrides or ""))
     end
   end
-  if #rows == 0 then print("no playbooks found") end
+  if #rows == 0 then screen.say("no playbooks found") end
 end

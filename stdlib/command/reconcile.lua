@@ -4,6 +4,7 @@
 local async = require "async"
 local core = require "drover.core"
 local reconcile = require "reconcile"
+local screen = require "screen"
 
 local function two_hosts(text)
   local first, second = text:match("^([^,]+),([^,]+)$")
@@ -58,10 +59,10 @@ return function(request)
     settled.uuid = uuid
     print(json.encode(settled))
   else
-    print(("%s: %s"):format(source.name, settled.source))
-    print(("%s: %s"):format(destination.name, settled.destination))
-    print(settled.text .. (settled.todo and "; --act would " .. settled.todo or ""))
-    if settled.hint then print("  " .. settled.hint) end
+    screen.say(("%s: %s"):format(source.name, settled.source))
+    screen.say(("%s: %s"):format(destination.name, settled.destination))
+    screen.say(settled.text .. (settled.todo and "; --act would " .. settled.todo or ""))
+    if settled.hint then screen.say("  " .. settled.hint) end
   end
   return settled.outcome == "operator" and 3 or 0
 end

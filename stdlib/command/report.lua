@@ -3,6 +3,7 @@
 local history = require "history"
 local journal = require "journal"
 local layout = require "layout"
+local screen = require "screen"
 local units = require "units"
 
 local units_of_numbers = { "_ms$", "_bytes$", "_bytes_s$" }
@@ -26,18 +27,18 @@ local function clock(at_ms) return os.date("!%Y-%m-%d %H:%M:%S UTC", at_ms // 10
 
 local shown = { step = true, summary = true, warning = true }
 
-local function print_lines(lines) print(table.concat(lines, "\n")) end
+local function print_lines(lines) screen.say(table.concat(lines, "\n")) end
 
 local function print_steps(events, width)
   local any, summary = false, {}
   local label_width = math.max(20, math.min(50, width - 16))
   for _, event in ipairs(events) do
-    if shown[event.type] and not any then print() end
+    if shown[event.type] and not any then screen.say "" end
     any = any or shown[event.type]
     if event.type == "step" then
       local elapsed_ms = event.data.elapsed_ms
-      print(("  %s  %-" .. label_width .. "s %s"):format(event.data.ok == true and "ok" or "no", field(event.data.step),
-        math.type(elapsed_ms) == "integer" and units.format_duration(elapsed_ms) or ""))
+      screen.say(("  %s  %-" .. label_width .. "s %s"):format(event.data.ok == true and "ok" or "no",
+        field(event.data.step), math.type(elapsed_ms) == "integer" and units.format_duration(elapsed_ms) or ""))
     elseif event.type == "summary" then
       for _, row in ipairs(event.data) do
         if type(row) == "table" then summary[#summary + 1] = { field(row[1]), field(row[2]) } end
@@ -47,7 +48,7 @@ local function print_steps(events, width)
     end
   end
   if #summary > 0 then
-    print()
+    screen.say ""
     print_lines(layout.pairs(summary, width, "  "))
   end
 end
@@ -62,24 +63,24 @@ local function print_entries(rows, type, title, width)
     end
   end
   if #lines == 0 then return end
-  print("\n" .. title .. ":")
+  screen.say("\n" .. title .. ":")
   print_lines(layout.pairs(lines, width, "  "))
 end
 
 local function show(one, entries, events)
   local width = terminal.is_terminal("stdout") and terminal.width() or math.maxinteger
   local about = history.about(history.decoded(one.parameters))
-  print(("run %s: %s%s"):format(one.id, one.playbook, about ~= "" and ", " .. about or ""))
-  print(("  %s, began %s%s"):format((history.outcome(one)), clock(one.started_ms),
+  screen.say(("run %s: %s%s"):format(one.id, one.playbook, about ~= "" and ", " .. about or ""))
+  screen.say(("  %s, began %s%s"):format((history.outcome(one)), clock(one.started_ms),
     one.ended_ms > 0 and ", took " .. units.format_duration(one.ended_ms - one.started_ms) or ""))
   if one.error ~= "" then
     for index, line in ipairs(history.problem(history.decoded(one.error))) do
-      print((index == 1 and "  " or "  - ") .. line[1])
-      if line.hint then print((index == 1 and "    " or "      ") .. line.hint) end
+      screen.say((index == 1 and "  " or "  - ") .. line[1])
+      if line.hint then screen.say((index == 1 and "    " or "      ") .. line.hint) end
     end
   end
   local next_step = history.next_step(one, entries)
-  if next_step then print(table.concat(layout.wrap(next_step, width, "  ", "    "), "\n")) end
+  if next_step then screen.say(table.concat(layout.wrap(next_step, width, "  ", "    "), "\n")) end
   print_steps(events, width)
   local rows = history.entries(one, entries, events)
   for _, title in ipairs(history.titles) do print_entries(rows, title[1], title[2], width) end
@@ -95,8 +96,8 @@ return function(request)
   local entries, events = store:entries(one.id), store:events(one.id)
   for _, event in ipairs(events) do event.data = event_data(event.data) end
   if request.html then
-    io.write(require("report_html").page(one, entries, events, history.decoded(one.parameters),
-      one.error ~= "" and history.decoded(one.error) or nil))
+    io.write(terminal.visible(require("report_html").page(one, entries, events, history.decoded(one.parameters),
+      one.error ~= "" and history.decoded(one.error) or nil)))
     return
   end
   if request.json then

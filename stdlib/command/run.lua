@@ -38,7 +38,7 @@ local function show_plan(plan, options)
   if options.json then
     print(json.encode(plan:data()))
   else
-    print(table.concat(plan:text(terminal.width()), "\n"))
+    screen.say(table.concat(plan:text(terminal.width()), "\n"))
   end
 end
 

@@ -19,7 +19,7 @@ return function(request)
     return
   end
   if #list == 0 then
-    print("no runs yet")
+    screen.say("no runs yet")
     return
   end
   local view, rows, classes = screen.new(), { { "RUN", "OUTCOME", "TOOK", "PLAYBOOK", "ABOUT" } }, {}
@@ -33,11 +33,12 @@ return function(request)
   for index, line in ipairs(layout.columns(rows)) do
     local painted = classes[index]
     if not painted then
-      print(view:paint("dim", line))
+      io.write(view:paint("dim", line), "\n")
     else
       -- Coloured afterwards: a colour has no width.
       local from, to = line:find(painted.word, #rows[index][1] + 1, true)
-      print(line:sub(1, from - 1) .. view:paint(painted.class, painted.word) .. line:sub(to + 1))
+      io.write(terminal.visible(line:sub(1, from - 1)), view:paint(painted.class, painted.word),
+        terminal.visible(line:sub(to + 1)), "\n")
     end
   end
   local told = {}
@@ -46,6 +47,6 @@ return function(request)
     local line = step and ("%s: %s"):format((history.outcome(one)), step)
     if line then told[#told + 1] = table.concat(layout.wrap(line, terminal.width(), "", "  "), "\n") end
   end
-  if #told > 0 then print("\n" .. table.concat(told, "\n")) end
-  if #list == most then print(("These are the newest %d."):format(most)) end
+  if #told > 0 then screen.say("\n" .. table.concat(told, "\n")) end
+  if #list == most then screen.say(("These are the newest %d."):format(most)) end
 end

@@ -3,6 +3,7 @@
 local layout = require "layout"
 local params = require "params"
 local playbook = require "playbook"
+local screen = require "screen"
 
 return function(request)
   local loaded = playbook.load(request.playbook, request.playbooks)
@@ -18,15 +19,15 @@ return function(request)
       description = definition.description, examples = definition.examples, params = json.array(list) })
     return
   end
-  print(loaded.name .. ": " .. definition.summary)
+  screen.say(loaded.name .. ": " .. definition.summary)
   if definition.description then
-    print("\n" .. table.concat(layout.flow(definition.description, terminal.width()), "\n"))
+    screen.say("\n" .. table.concat(layout.flow(definition.description, terminal.width()), "\n"))
   end
-  print("\nParameters:")
-  print(table.concat(params.help(definition.params, terminal.width()), "\n"))
+  screen.say("\nParameters:")
+  screen.say(table.concat(params.help(definition.params, terminal.width()), "\n"))
   if definition.examples then
-    print("\nExamples:")
-    for _, example in ipairs(definition.examples) do print("  " .. example) end
+    screen.say("\nExamples:")
+    for _, example in ipairs(definition.examples) do screen.say("  " .. example) end
   end
-  print("\nRead it: " .. loaded.file)
+  screen.say("\nRead it: " .. loaded.file)
 end

@@ -3,6 +3,7 @@
 -- Tested by tests/stdlib/command/trust_test.lua.
 local errors = require "errors"
 local inventory = require "inventory"
+local screen = require "screen"
 local script = require "script"
 local ssh = require "ssh"
 
@@ -129,7 +130,7 @@ local function result_of(request, key, added)
     print(json.encode { host = request.host, type = key.type, fingerprint = key.fingerprint_sha256,
       known_as = key.known_as, added = added and added.added or false, file = added and added.file or nil })
   elseif added then
-    print(("added to %s"):format(added.file))
+    screen.say(("added to %s"):format(added.file))
   end
 end
 
@@ -139,17 +140,17 @@ return function(request)
   if from then key, add = seen_from(from, request.host) else key, add = seen_from_here(request.host) end
   local from_name = from and from.name or "this machine"
   if not request.json then
-    print(("%s shows a key of type %s"):format(request.host, key.type))
-    print("  " .. key.fingerprint_sha256)
+    screen.say(("%s shows a key of type %s"):format(request.host, key.type))
+    screen.say("  " .. key.fingerprint_sha256)
   end
   check_state(key, request.host, from_name)
   if key.known == "known" then
-    if not request.json then print(from_name .. " knows it already") end
+    if not request.json then screen.say(from_name .. " knows it already") end
     result_of(request, key)
     return 0
   end
   if not agreed(key, request.fingerprint) then
-    if not request.json then print("nothing was added") end
+    if not request.json then screen.say("nothing was added") end
     result_of(request, key)
     return 1
   end

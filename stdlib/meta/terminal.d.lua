@@ -20,8 +20,14 @@ function terminal.width() end
 ---@return boolean written False when the screen is gone.
 function terminal.write(text) end
 
+---Text of a host as it may be shown: control characters but newline and tab, and bytes that are not UTF-8, are written
+---out, like \x1b. The log does it, and print on a terminal. Raises BAD_ARGUMENT.
+---@param text string Bytes of anybody.
+---@return string visible
+function terminal.visible(text) end
+
 ---Asks the person at the terminal for one line, whatever standard input is. Waits; other tasks go on. Raises
 ---NO_TERMINAL, CANCELLED, BAD_ARGUMENT.
----@param question string Shown as it is.
+---@param question string Shown as terminal.visible writes it.
 ---@return string answer Without its line end; "" when the terminal was closed.
 function terminal.ask(question) end

@@ -49,3 +49,32 @@ test.case("a terminal's live line is replaced and never wider than the screen", 
   test.matches(text, "\r\27%[K")
   for line in text:gsub("\27%[%d*m", ""):gsub("\27%[K", ""):gmatch("[^\r\n]+") do test.is_true(#line <= 100, line) end
 end)
+
+test.case("what a host says commands no terminal: only the screen's own colours and live line do", function()
+  local evil, colour <close> = "\27[2J\r\7\xc2\x9bx\xff", test.replace(os, { getenv = function() return nil end })
+  local function show_evil(view)
+    view:title(evil, evil)
+    view:step_began(evil)
+    view:step_ended(evil, 1500, false, evil)
+    view:warning(evil, evil)
+    view:note(evil)
+    view:progress(evil, { remaining_bytes = 50, total_bytes = 100 })
+    view:summary(evil, { { evil, evil } })
+  end
+  for _, mode in ipairs { "plain", "terminal", "json" } do
+    local text = written(mode, show_evil)
+    test.is_true(text:find("[2J", 1, true), "it is shown")
+    if mode == "terminal" then
+      test.is_true(text:find "\27%[3?[0-9]m", "coloured")
+      text = text:gsub("\r\27%[K", ""):gsub("\27%[3?[0-9]m", "")
+    end
+    test.equal(text:match "[%z\1-\8\11-\31\127]", nil)
+    test.is_true(utf8.len(text), "UTF-8")
+    test.is_true(not text:find("\xc2\x9b", 1, true), "C1")
+  end
+  local said
+  local _ <close> = test.replace(_G, { print = function(text) said = text end })
+  screen.say(evil)
+  test.equal(said, "\\x1b[2J\\x0d\\x07\\xc2\\x9bx\\xff")
+  test.is_true(colour, "held to the end")
+end)

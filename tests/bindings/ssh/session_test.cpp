@@ -28,11 +28,35 @@ std::string who(const ConnectOptions& options) {
   return SshMachine::connect(options, token)->exec(request, token).output;
 }
 
-int64_t elapsed_ms(Clock::time_point since) {
+int64_t milliseconds_since(Clock::time_point since) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - since).count();
 }
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+// What a person sees of drover, on a terminal without colours.
+std::string drover_on_terminal(std::vector<std::string> words) {
+  std::string program = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "drover";
+  words.insert(words.begin(), program);
+  int terminal = -1;
+  pid_t pid = forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (pid == 0) {
+    setenv("NO_COLOR", "1", 1);
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    execv(program.c_str(), arguments.data());
+    _exit(127);
+  }
+  UniqueFd owned(terminal);
+  std::string text(1 << 16, '\0');
+  size_t size = 0;
+  for (ssize_t count = 1; count > 0 && size < text.size(); size += static_cast<size_t>(std::max<ssize_t>(count, 0))) {
+    count = read(terminal, text.data() + size, text.size() - size);  // ends with EIO when nobody has the other side
+  }
+  waitpid(pid, nullptr, 0);
+  return text.substr(0, size);
+}
 
 }  // namespace
 
@@ -114,7 +138,7 @@ TEST_CASE("refused, unresolvable, silent and dead ends are told apart", "[ssh]")
   Error silent = connect_error(options);
   REQUIRE(silent.code == "NO_CONNECTION");
   REQUIRE(contains(silent.message, "300 ms"));
-  REQUIRE(elapsed_ms(start) < 2000);
+  REQUIRE(milliseconds_since(start) < 2000);
 
   options.connect_timeout_ms = 60000;
   core::CancelToken token;
@@ -124,7 +148,7 @@ TEST_CASE("refused, unresolvable, silent and dead ends are told apart", "[ssh]")
   });
   start = Clock::now();
   REQUIRE(code_of([&] { SshMachine::connect(options, token); }) == "CANCELLED");
-  REQUIRE(elapsed_ms(start) < 1000);
+  REQUIRE(milliseconds_since(start) < 1000);
   canceller.join();
 }
 
@@ -217,4 +241,21 @@ TEST_CASE("a password is asked on the terminal without echo, and a cancel puts t
   termios after{};
   tcgetattr(slave, &after);
   REQUIRE((after.c_lflag & ECHO) != 0);
+}
+
+TEST_CASE("what a server says before it has proven who it is cannot command the terminal", "[ssh]") {
+  RefusingServer server("\x1b[2J\x1b]0;owned\x07 bye \xc2\x9b\x35m");
+  using Words = std::vector<std::string>;
+  auto words =
+      GENERATE(Words{"eval", "host.connect(...)"}, Words{"-v", "eval", "host.connect(...)"},
+               Words{"--json", "eval", "host.connect(...)"},
+               Words{"eval", "log.warn(select(2, pcall(host.connect, ...)).message)"},
+               Words{"eval", "print(select(2, pcall(host.connect, ...)).message)"},
+               Words{"eval", "return select(2, pcall(host.connect, ...)).message"}, Words{"doctor"}, Words{"trust"});
+  words.push_back("root@127.0.0.1:" + std::to_string(server.port));
+  std::string shown = drover_on_terminal(words);
+  CAPTURE(words, shown);
+  CHECK(contains(shown, "[2J"));
+  CHECK(contains(shown, "owned"));
+  for (const char* raw : {"\x1b", "\x07", "\xc2\x9b"}) CHECK_FALSE(contains(shown, raw));
 }

@@ -141,4 +141,61 @@ class TestServer {
   pid_t pid_ = -1;
 };
 
+// A server that ends each connection at once, in words of its own: nobody has proven who it is.
+class RefusingServer {
+ public:
+  explicit RefusingServer(const std::string& words) : port(free_port()) {
+    UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        listen(listener.get(), 8) != 0) {
+      throw Error("test", "FAILED", "cannot listen");
+    }
+    pid_ = fork();
+    if (pid_ != 0) return;
+    signal(SIGPIPE, SIG_IGN);
+    while (true) {
+      UniqueFd client(accept(listener.get(), nullptr, nullptr));
+      std::string greeting = "SSH-2.0-refuses\r\n", goodbye = disconnect(words), heard(4096, '\0');
+      if (write(client.get(), greeting.data(), greeting.size()) < 0) continue;
+      // The client's own greeting, and what it proposes: only then does it listen to anything.
+      for (size_t size = 0; size < 200;) {
+        ssize_t count = read(client.get(), heard.data(), heard.size());
+        if (count <= 0) break;
+        size += static_cast<size_t>(count);
+      }
+      if (write(client.get(), goodbye.data(), goodbye.size()) < 0) continue;
+      while (read(client.get(), heard.data(), heard.size()) > 0) continue;
+    }
+  }
+  ~RefusingServer() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  RefusingServer(const RefusingServer&) = delete;
+  RefusingServer& operator=(const RefusingServer&) = delete;
+
+  int port;
+
+ private:
+  static std::string number(size_t value) {
+    uint32_t bytes = htonl(static_cast<uint32_t>(value));
+    return {reinterpret_cast<const char*>(&bytes), sizeof bytes};
+  }
+
+  // SSH_MSG_DISCONNECT in a packet without encryption [RFC 4253, 6 and 11.1].
+  static std::string disconnect(const std::string& words) {
+    constexpr size_t block_bytes = 8, least_padding_bytes = 4;
+    std::string payload = "\x01" + number(2) + number(words.size()) + words + number(0);
+    size_t padding = block_bytes - (5 + payload.size()) % block_bytes;
+    if (padding < least_padding_bytes) padding += block_bytes;
+    return number(1 + payload.size() + padding) + static_cast<char>(padding) + payload + std::string(padding, '\0');
+  }
+
+  pid_t pid_ = -1;
+};
+
 }  // namespace drover::ssh::test

@@ -131,3 +131,33 @@ test.case("a run is named by its id or the beginning of it; one that is not ther
   local result = call("report", "1999")
   test.equal({ result.exit_code, result.errors }, { 2, "drover: there is no run 1999\n  'drover runs' lists them\n" })
 end)
+
+test.case("what a host said commands no terminal, in whatever way a run is shown", function()
+  local folder <close> = fakes.folder()
+  fakes.write(folder.path .. "/evil.lua", [[
+local evil = "\27[2J\r\7 \xc2\x9b"
+lease.kind { name = "evil", describe = function() return { host = evil, text = evil, lines = { evil } } end,
+  probe = function() return "absent" end, grant = function() return {} end, revoke = function() end,
+  verified_by_grant = true }
+return playbook { name = "evil", summary = "A" .. evil, description = evil,
+  params = { { "how", "text", default = evil, doc = evil } },
+  run = function(ctx)
+    ctx:lease("evil", {})
+    ctx:warn(evil, evil)
+    ctx:report(evil, evil)
+    ctx:step("make " .. evil, function() errors.raise { code = "BROKEN", host = evil, message = evil, hint = evil } end)
+  end }
+]])
+  local function call(...)
+    local result = machine:exec { check = false, environment = { DROVER_STATE = folder.path .. "/state" }, drover, ... }
+    return result.output .. result.errors
+  end
+  local file = folder.path .. "/evil.lua"
+  for _, words in ipairs { { "run", file }, { "run", file, "--plan" }, { "run", file, "-v" }, { "run", file, "--json" },
+    { "run", file, "--plan", "--json" }, { "report" }, { "report", "--json" }, { "report", "--html" }, { "runs" },
+    { "runs", "--json" }, { "show", file }, { "check", file } } do
+    local shown, said = call(table.unpack(words)), table.concat(words, " ", 1)
+    test.equal(shown:match "[%z\1-\8\11-\31\127]" or shown:match "\xc2\x9b", nil, said)
+    if words[1] ~= "check" and words[1] ~= "runs" then test.is_true(shown:find("[2J", 1, true), said) end
+  end
+end)
