@@ -18,8 +18,8 @@ class TaskRunner {
   // Takes a function and argument_count arguments from the top of L and runs them as a task of their own.
   // The operation's result is the function's result.
   virtual std::shared_ptr<Operation> spawn(lua_State* L, int argument_count, std::string description) = 0;
-  // An interrupt came while Lua ran. True when what runs must stop with CANCELLED; false under a shield.
-  virtual bool stops_for_interrupt() = 0;
+  // That signal came while Lua ran. True when what runs must stop with CANCELLED; false under a shield.
+  virtual bool stops_for_interrupt(int signal) = 0;
 };
 
 class Runtime {

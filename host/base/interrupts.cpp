@@ -21,6 +21,14 @@ void on_signal(int signal) {
   errno = saved;
 }
 
+bool take_one(std::atomic<int>& counter) {
+  int count = counter.load();
+  while (count > 0) {
+    if (counter.compare_exchange_weak(count, count - 1)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Interrupts& interrupts() {
@@ -45,19 +53,14 @@ void Interrupts::install() {
 }
 
 void Interrupts::raise_from_handler(int signal) noexcept {
-  last_signal_.store(signal);
-  count_.fetch_add(1);
-  pending_.fetch_add(1);
+  (signal == SIGINT ? pressed_ : told_to_end_).fetch_add(1);
   if (EventLoop* loop = loop_.load()) loop->wake();
   if (auto function = function_.load()) function();
 }
 
-bool Interrupts::take() {
-  int pending = pending_.load();
-  while (pending > 0) {
-    if (pending_.compare_exchange_weak(pending, pending - 1)) return true;
-  }
-  return false;
+int Interrupts::take() {
+  if (take_one(pressed_)) return SIGINT;
+  return take_one(told_to_end_) ? SIGTERM : 0;
 }
 
 }  // namespace drover

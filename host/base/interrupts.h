@@ -18,19 +18,15 @@ class Interrupts {
   // Called for each, in the signal handler, on the thread that called install: only what a handler may do.
   void call(void (*function)()) { function_.store(function); }
 
-  // True once per signal that nobody took yet.
-  bool take();
-  bool pending() const { return pending_.load() > 0; }
-  // Whether any came so far.
-  bool any() const { return count_.load() > 0; }
-  int last_signal() const { return last_signal_.load(); }
+  // Takes one of the signals that nobody took yet: SIGINT, or SIGTERM, which SIGHUP is alike; 0 when there is none.
+  int take();
+  bool pending() const { return pressed_.load() > 0 || told_to_end_.load() > 0; }
 
   void raise_from_handler(int signal) noexcept;
 
  private:
-  std::atomic<int> pending_{0};
-  std::atomic<int> count_{0};
-  std::atomic<int> last_signal_{0};
+  std::atomic<int> pressed_{0};
+  std::atomic<int> told_to_end_{0};
   std::atomic<EventLoop*> loop_{nullptr};
   std::atomic<void (*)()> function_{nullptr};
 };

@@ -92,6 +92,10 @@ Session::Session(const GlobalOptions& options)
   scheduler_.on_interrupt = tell_interrupt;
   scheduler_.on_shielded_interrupt = [](int count) {
     if (count == 1) {
+      std::fputs("\nthis must not be cut in half, and ends first\n", stderr);
+      return;
+    }
+    if (count == 2) {
       std::fputs("\nthis must not be cut in half, and ends first; press Ctrl-C once more to leave at once\n", stderr);
       return;
     }

@@ -15,11 +15,11 @@ std::atomic<lua_State*> running{nullptr};
 static_assert(std::atomic<lua_State*>::is_always_lock_free);
 
 void take_interrupt(lua_State* L, lua_Debug*) {
-  bool taken = interrupts().take();
+  int signal = interrupts().take();
   if (!interrupts().pending()) lua_sethook(L, nullptr, 0, 0);
-  if (!taken) return;
+  if (signal == 0) return;
   core::Runtime& runtime = core::Runtime::of(L);
-  bool stops = runtime.tasks != nullptr ? runtime.tasks->stops_for_interrupt() : !runtime.shielded;
+  bool stops = runtime.tasks != nullptr ? runtime.tasks->stops_for_interrupt(signal) : !runtime.shielded;
   if (stops) core::raise_error(L, cancelled_error("interrupted"));
 }
 

@@ -1,5 +1,8 @@
 #include "host/run/scheduler.h"
 
+#include <algorithm>
+#include <csignal>
+
 #include "bindings/core/error_object.h"
 #include "bindings/core/object.h"
 #include "host/base/interrupts.h"
@@ -153,12 +156,13 @@ void Scheduler::resume(const std::shared_ptr<Task>& task) {
   task->end(!ended_well, ended_well ? result_count - 1 : 1);
 }
 
-bool Scheduler::stops_for_interrupt() {
+bool Scheduler::stops_for_interrupt(int signal) {
   if (runtime_.shielded) {
     if (main_) main_->cancel_wanted_ = true;  // told by the first wait after the shield: what follows must not begin
-    if (on_shielded_interrupt) on_shielded_interrupt(++shielded_interrupts_);
+    if (signal == SIGINT && on_shielded_interrupt) on_shielded_interrupt(++times_asked_);
     return false;
   }
+  if (signal == SIGINT) times_asked_ = std::max(times_asked_, 1);
   if (on_interrupt && !std::exchange(interrupted_, true)) on_interrupt();
   // Another task than the main one may be lost to its spawner; the main one must hear of it in any case.
   if (main_ && current_ != main_.get()) main_->cancel();
@@ -167,7 +171,7 @@ bool Scheduler::stops_for_interrupt() {
 }
 
 void Scheduler::handle_interrupts() {
-  while (interrupts().take()) stops_for_interrupt();
+  while (int signal = interrupts().take()) stops_for_interrupt(signal);
 }
 
 // Those of tasks that the state still holds: nobody will ask for them any more.

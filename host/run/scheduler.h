@@ -25,7 +25,7 @@ class Scheduler : public core::TaskRunner {
   // and pushes its results; returns their number. Throws the task's error. An interrupt cancels this task.
   int run_main(int argument_count);
 
-  bool stops_for_interrupt() override;
+  bool stops_for_interrupt(int signal) override;
 
   // Called with the error that ended a task whose result nobody asked for: when the task is forgotten, and at the end
   // of run_main for the others. A cancellation is no error.
@@ -34,7 +34,9 @@ class Scheduler : public core::TaskRunner {
   // Called for the first interrupt that cancels something.
   std::function<void()> on_interrupt;
 
-  // Called for each interrupt that comes while the runtime is shielded; with 1 for the first, 2 for the second.
+  // Called for each SIGINT that comes while the runtime is shielded, with how many times a person has asked by now:
+  // those that cancelled something before count as one. Who closes a terminal or shuts a machine down sends SIGHUP and
+  // SIGTERM several times, and means an end, not one without an undo: these are not told.
   std::function<void(int)> on_shielded_interrupt;
 
  private:
@@ -53,7 +55,7 @@ class Scheduler : public core::TaskRunner {
   std::shared_ptr<Task> main_;
   Task* current_ = nullptr;
   bool interrupted_ = false;
-  int shielded_interrupts_ = 0;
+  int times_asked_ = 0;
 };
 
 }  // namespace drover

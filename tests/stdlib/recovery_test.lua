@@ -59,9 +59,10 @@ lease.kind {
   probe = function() return exists(work .. "/stuck") and "ours" or "absent" end,
   grant = function() make "stuck" end,
   revoke = function()
-    if os.getenv "TOY_STUCK" then
+    local stuck_for = os.getenv "TOY_STUCK"
+    if stuck_for then
       log "revoking"
-      async.sleep "20s"
+      async.sleep(stuck_for)
     end
     assert(os.remove(work .. "/stuck"))
   end,
@@ -80,18 +81,19 @@ lease.undo_kind {
 return playbook {
   name = "toy",
   summary = "Files in a folder.",
-  params = { { "fail", "choice", choices = { "no", "yes", "wait", "stuck" }, default = "no", doc = "How it ends." } },
+  params = { { "fail", "choice", choices = { "no", "yes", "wait", "stuck", "late" }, default = "no",
+    doc = "How it ends." } },
   run = function(ctx, p)
     ctx:step("first lease", function() ctx:lease("toy-file", { name = "first" }) end)
     ctx:undo("toy-made", {})
     make "made"
     ctx:lease("toy-file", { name = "second" })
-    if p.fail == "stuck" then ctx:lease("toy-stuck", {}) end
-    if p.fail == "wait" or p.fail == "stuck" then
+    if p.fail == "stuck" or p.fail == "late" then ctx:lease("toy-stuck", {}) end
+    if p.fail ~= "no" and p.fail ~= "yes" then
       local file = assert(io.open(work .. ".pid", "w"))
       file:write(pid())
       file:close()
-      async.sleep "20s"
+      if p.fail ~= "late" then async.sleep "20s" end
     end
     ctx:ensure(p.fail ~= "yes", "it was to fail")
     ctx:commit()
@@ -309,7 +311,7 @@ end)
 test.case("the second Ctrl-C asks, the third leaves at once and lists what was not undone", function()
   local toy_run <close> = start()
   local task = async.spawn(function()
-    return toy_run.drover({ "run", toy_run.file, "--fail", "stuck" }, { TOY_STUCK = "1" })
+    return toy_run.drover({ "run", toy_run.file, "--fail", "stuck" }, { TOY_STUCK = "20s" })
   end)
   local process = async.poll("10s", "20ms", function() return fakes.read(toy_run.work .. ".pid") end)
   machine:exec { "kill", "-INT", process }
@@ -326,6 +328,39 @@ test.case("the second Ctrl-C asks, the third leaves at once and lists what was n
     test.is_true(ended.errors:find("not undone: " .. label .. " on here", 1, true), label .. ": " .. ended.errors)
   end
   test.equal({ toy_run.drover({ "recover" }).exit_code, toy_run.left() }, { 0, "" })
+end)
+
+test.case("a first Ctrl-C in the last revocation only tells; the second asks, the third leaves", function()
+  local toy_run <close> = start()
+  local task = async.spawn(function()
+    return toy_run.drover({ "run", toy_run.file, "--fail", "late" }, { TOY_STUCK = "20s" })
+  end)
+  async.poll("10s", "20ms", function() return toy_run.log():find("revoking", 1, true) end)
+  local process = fakes.read(toy_run.work .. ".pid")
+  for press = 1, 2 do
+    machine:exec { "kill", "-INT", process }
+    async.sleep "200ms"
+    test.is_true(not task:ready(), "press " .. press)
+  end
+  machine:exec { "kill", "-INT", process }
+  local ended = async.await(task)
+  test.equal(ended.exit_code, 3, ended.errors)
+  test.matches(ended.errors, "^%s*this must not be cut in half, and ends first\n.*press Ctrl%-C once more")
+  test.is_true(ended.errors:find("not undone: something that does not go away", 1, true), ended.errors)
+  test.equal({ toy_run.drover({ "recover" }).exit_code, toy_run.left() }, { 0, "made" })
+end)
+
+test.case("a terminal that closes and a machine that shuts down send many signals, and none leaves the undo", function()
+  local toy_run <close> = start()
+  local task = async.spawn(function()
+    return toy_run.drover({ "run", toy_run.file, "--fail", "stuck" }, { TOY_STUCK = "500ms" })
+  end)
+  local process = async.poll("10s", "20ms", function() return fakes.read(toy_run.work .. ".pid") end)
+  for _ = 1, 2 do machine:exec { "kill", "-HUP", process } end
+  async.poll("10s", "20ms", function() return toy_run.log():find("revoking", 1, true) end)
+  for _, signal in ipairs { "-HUP", "-HUP", "-TERM", "-TERM", "-HUP" } do machine:exec { "kill", signal, process } end
+  local ended = async.await(task)
+  test.equal({ ended.exit_code, toy_run.left() }, { 130, "" }, ended.errors)
 end)
 
 test.case("SIGTERM and SIGHUP undo, too", function()

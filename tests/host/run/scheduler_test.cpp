@@ -50,8 +50,8 @@ int has_stubborn_begun(lua_State* L) {
   return 1;
 }
 
-int interrupt(lua_State*) {
-  interrupts().raise_from_handler(SIGINT);
+int interrupt(lua_State* L) {
+  interrupts().raise_from_handler(static_cast<int>(luaL_optinteger(L, 1, SIGINT)));
   interrupted = true;
   return 0;
 }
@@ -200,6 +200,29 @@ TEST_CASE("a shield holds interrupts back and counts them") {
       return 'whole'
     end))") == "whole");
   CHECK(told == std::vector<int>{1, 2});
+}
+
+TEST_CASE("a Ctrl-C that cancelled is counted with those that a shield holds back, but once") {
+  SchedulerFixture lua;
+  std::vector<int> told;
+  lua.scheduler.on_shielded_interrupt = [&](int count) { told.push_back(count); };
+  CHECK(lua.run("interrupt() async.sleep '20s'") == "error CANCELLED");
+  CHECK(lua.run("interrupt() async.sleep '20s'") == "error CANCELLED");
+  CHECK(lua.run("return async.shield(function() interrupt() async.sleep(5) return 'whole' end)") == "whole");
+  CHECK(told == std::vector<int>{2});
+}
+
+TEST_CASE("SIGTERM and SIGHUP cancel, and no shield counts them") {
+  SchedulerFixture lua;
+  std::vector<int> told;
+  lua.scheduler.on_shielded_interrupt = [&](int count) { told.push_back(count); };
+  for (int signal : {SIGTERM, SIGHUP}) {
+    std::string send = "interrupt(" + std::to_string(signal) + ") ";
+    CHECK(lua.run(send + "async.sleep '20s'") == "error CANCELLED");
+    CHECK(lua.run("return async.shield(function() " + send + send + send + "async.sleep(5) return 'whole' end)") ==
+          "whole");
+  }
+  CHECK(told.empty());
 }
 
 TEST_CASE("what follows a shield does not begin after an interrupt") {
