@@ -56,6 +56,9 @@ class Backend {
   virtual std::vector<Found> list_marked(const std::string& mark, core::CancelToken& token) = 0;
   virtual std::vector<Found> remove_marked(const std::string& mark, core::CancelToken& token) = 0;
 
+  // Whether what apply makes with a time ends by itself here.
+  virtual bool can_expire(core::CancelToken&) { return true; }
+
   // firewalld only; the others have no zones and nothing to reload.
   virtual std::vector<Zone> zones(core::CancelToken&) { return {}; }
   virtual std::string zone_of_source(const Network&, core::CancelToken&) { return ""; }

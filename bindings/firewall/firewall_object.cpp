@@ -217,6 +217,15 @@ int firewall_revoke(lua_State* L) {
       change.backend);
 }
 
+int firewall_can_expire(lua_State* L) {
+  return start(L, "Firewall.can_expire", "looking at the firewall", [](Backend& backend, CancelToken& token) -> Push {
+    return [can_expire = backend.can_expire(token)](lua_State* L) {
+      core::push(L, can_expire);
+      return 1;
+    };
+  });
+}
+
 int firewall_describe(lua_State* L) {
   check_firewall(L, "Firewall.describe");
   Change change = read_change(L, 2, "Firewall.describe", std::nullopt);

@@ -25,6 +25,7 @@ int firewall_forward_port(lua_State* L);
 int firewall_masquerade(lua_State* L);
 int firewall_probe(lua_State* L);
 int firewall_revoke(lua_State* L);
+int firewall_can_expire(lua_State* L);
 int firewall_describe(lua_State* L);
 int firewall_list(lua_State* L);
 int firewall_list_marked(lua_State* L);

@@ -1,6 +1,8 @@
 #include "bindings/firewall/iptables.h"
 
 #include <algorithm>
+#include <charconv>
+#include <ctime>
 #include <set>
 
 #include "host/base/text.h"
@@ -87,6 +89,13 @@ Words Iptables::Rule::argv(const std::string& command) const {
   return words;
 }
 
+Iptables::Rule Iptables::Rule::until(const std::string& time) const {
+  Rule timed = *this;
+  auto comment = std::find(timed.matches.begin(), timed.matches.end(), "comment") - 1;
+  timed.matches.insert(comment, {"-m", "time", "--datestop", time});
+  return timed;
+}
+
 std::vector<Iptables::Rule> Iptables::accept_rules(const Change& change, bool ipv6, core::CancelToken& token) const {
   std::vector<std::pair<std::string, std::string>> ports;
   if (change.kind == Kind::allow) {
@@ -140,22 +149,89 @@ bool Iptables::exists(const Rule& rule, core::CancelToken& token) const {
   return result.exit_code == 0;
 }
 
+// The forms in which a rule of ours is there: until some time, or without one. What was asked for does not tell which.
+std::vector<Iptables::Rule> Iptables::written_as(const Rule& rule, core::CancelToken& token) const {
+  core::ExecResult listing = run({rule.program, "-w", lock_wait_s, "-t", rule.table, "-S", rule.chain}, "", token);
+  if (listing.exit_code != 0) fail(listing, rule.program);
+  std::string comment = value_after(rule.matches, "--comment");
+  std::set<std::string> times;
+  for (const std::string& line : split(listing.output, '\n')) {
+    Words words = iptables_words(line);
+    if (value_after(words, "--comment") == comment) times.insert(value_after(words, "--datestop"));
+  }
+  std::vector<Rule> found;
+  for (const std::string& time : times) {
+    Rule form = time.empty() ? rule : rule.until(time);
+    if (exists(form, token)) found.push_back(std::move(form));
+  }
+  return found;
+}
+
+bool Iptables::remove(const Rule& rule, core::CancelToken& token) const {
+  int copies = 0;
+  for (; copies < most_copies && exists(rule, token); ++copies) run_checked(rule.argv("-D"), "", token);
+  return copies > 0;
+}
+
+// By the host's own clock, which the kernel compares with.
+std::string Iptables::time_after(int64_t seconds, core::CancelToken& token) const {
+  std::string now(trim(run_checked({"date", "-u", "+%s"}, "", token).output));
+  time_t at = 0;
+  auto [end, problem] = std::from_chars(now.data(), now.data() + now.size(), at);
+  if (problem != std::errc() || end != now.data() + now.size()) {
+    throw Error("firewall", "FIREWALL_FAILED", "date says no time").on_host(machine_->name()).with_native(now);
+  }
+  at += seconds;
+  tm fields{};
+  char text[sizeof "2027-01-15T08:00:00"];
+  if (gmtime_r(&at, &fields) == nullptr || strftime(text, sizeof text, "%FT%T", &fields) == 0) {
+    throw Error("firewall", "FIREWALL_FAILED", "date says an impossible time").on_host(machine_->name());
+  }
+  return text;
+}
+
+// Asks for a rule that is not there: what knows no such match says so. A kernel without it gets a warning only.
+bool Iptables::can_expire(core::CancelToken& token) {
+  core::ExecResult result = run({"iptables", "-w", lock_wait_s, "-C", "INPUT", "-m", "time", "--datestop",
+                                 "2000-01-01T00:00:00", "-m", "comment", "--comment", "drover asks", "-j", "ACCEPT"},
+                                "", token);
+  if (result.errors.find("ermission denied") != std::string::npos) fail(result, "iptables");
+  return result.exit_code <= 1 && result.errors.find("missing kernel module") == std::string::npos;
+}
+
 Applied Iptables::apply(const Change& change, core::CancelToken& token) {
   refuse_permanent(change);
   Applied applied;
+  applied.expires = change.timeout_s != 0;
+  std::string time = applied.expires ? time_after(change.timeout_s, token) : "";
   Words texts;
   for (const Rule& rule : rules_for(change, token)) {
-    texts.push_back(join(rule.argv("-I"), " "));
-    if (!exists(rule, token)) run_checked(rule.argv("-I"), "", token);
+    std::vector<Rule> before = written_as(rule, token);
+    auto is_there = [&](const Rule& one) {
+      return std::any_of(before.begin(), before.end(), [&](const Rule& old) { return old.matches == one.matches; });
+    };
+    Rule wanted = time.empty() ? rule : rule.until(time);
+    if (!is_there(wanted) && run(wanted.argv("-I"), "", token).exit_code != 0) {
+      wanted = rule;
+      applied.expires = false;
+      if (!is_there(wanted)) run_checked(wanted.argv("-I"), "", token);
+    }
+    for (const Rule& old : before) {
+      if (old.matches != wanted.matches) remove(old, token);
+    }
+    texts.push_back(join(wanted.argv("-I"), " "));
   }
   applied.rule = join(texts, "\n");
   return applied;
 }
 
 Words Iptables::describe(const Change& change, core::CancelToken& token) {
+  bool expires = change.timeout_s != 0 && can_expire(token);
+  std::string time = expires ? time_after(change.timeout_s, token) : "";
   Words texts;
   for (const Rule& rule : rules_for(change, token)) {
-    if (!exists(rule, token)) texts.push_back(join(rule.argv("-I"), " "));
+    if (!written_as(rule, token).empty()) continue;
+    texts.push_back(join((expires ? rule.until(time) : rule).argv("-I"), " "));
   }
   return texts;
 }
@@ -163,7 +239,7 @@ Words Iptables::describe(const Change& change, core::CancelToken& token) {
 Presence Iptables::probe(const Change& change, core::CancelToken& token) {
   std::vector<Rule> rules = rules_for(change, token);
   for (const Rule& rule : rules) {
-    if (exists(rule, token)) return Presence::ours;
+    if (!written_as(rule, token).empty()) return Presence::ours;
   }
   for (Rule rule : rules) {
     auto comment = std::find(rule.matches.begin(), rule.matches.end(), "comment") - 1;
@@ -178,10 +254,7 @@ Removed Iptables::revoke(const Change& change, core::CancelToken& token) {
   std::vector<Rule> rules = rules_for(change, token);
   std::reverse(rules.begin(), rules.end());
   for (const Rule& rule : rules) {
-    for (int copy = 0; copy < most_copies && exists(rule, token); ++copy) {
-      run_checked(rule.argv("-D"), "", token);
-      removed.removed = true;
-    }
+    for (const Rule& form : written_as(rule, token)) removed.removed |= remove(form, token);
   }
   return removed;
 }

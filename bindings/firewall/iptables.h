@@ -1,5 +1,7 @@
 // A host that filters with iptables. Rules carry the mark as a comment (`-m comment`), every call waits for the lock
-// (`-w`). iptables has no expiry: `expires` is false in the result, and only revoke or recovery closes an opening.
+// (`-w`). A rule with a time matches until that time of the host's clock (`-m time --datestop`): it stays, and opens
+// nothing more. Where iptables or the kernel has no such match, `expires` is false in the result, and only revoke or
+// recovery closes an opening.
 // Tested by tests/bindings/firewall/iptables_test.cpp and, with the real iptables in a network namespace,
 // firewall_test.lua.
 #pragma once
@@ -16,6 +18,7 @@ class Iptables : public Backend {
   Applied apply(const Change& change, core::CancelToken& token) override;
   Presence probe(const Change& change, core::CancelToken& token) override;
   Removed revoke(const Change& change, core::CancelToken& token) override;
+  bool can_expire(core::CancelToken& token) override;
   std::vector<std::string> describe(const Change& change, core::CancelToken& token) override;
   std::vector<Found> list(core::CancelToken& token) override;
   std::vector<Found> list_marked(const std::string& mark, core::CancelToken& token) override;
@@ -27,6 +30,8 @@ class Iptables : public Backend {
     std::string program, table, chain;
     std::vector<std::string> matches;
     std::vector<std::string> argv(const std::string& command) const;
+    // The same until that time (UTC).
+    Rule until(const std::string& time) const;
   };
   struct Written : Rule {
     std::string comment;
@@ -35,6 +40,9 @@ class Iptables : public Backend {
   std::vector<Rule> rules_for(const Change& change, core::CancelToken& token) const;
   std::vector<Rule> accept_rules(const Change& change, bool ipv6, core::CancelToken& token) const;
   bool exists(const Rule& rule, core::CancelToken& token) const;
+  std::vector<Rule> written_as(const Rule& rule, core::CancelToken& token) const;
+  bool remove(const Rule& rule, core::CancelToken& token) const;
+  std::string time_after(int64_t seconds, core::CancelToken& token) const;
   std::vector<Written> read_marked(const std::string& mark, core::CancelToken& token) const;
 };
 

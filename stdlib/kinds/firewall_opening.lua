@@ -1,5 +1,6 @@
 -- Lease "firewall-opening": ports of a host, open for one source address and for a time.
--- Arguments: host, from, ports { first, last }, protocol, timeout_s, mark.
+-- Arguments: host, from, ports { first, last }, protocol, timeout_s, mark, can_expire (false: it stays open until it is
+-- revoked, for the firewall there knows no time).
 local async = require "async"
 local lease = require "lease"
 
@@ -19,10 +20,17 @@ return lease.kind {
   name = "firewall-opening",
   verified_by_grant = true,
   describe = function(a, env)
-    local text = ("open %d-%d/tcp for %s, for %d s"):format(a.ports.first, a.ports.last, a.from, a.timeout_s)
     -- The plan shows the very commands; that takes a look at the host's firewall.
-    local lines = env and env.planning and env:host(a.host).firewall:describe(rule(a)) or nil
-    return { host = a.host, text = text, lines = lines }
+    local firewall = env and env.planning and env:host(a.host).firewall
+    local can_expire = a.can_expire
+    if firewall then can_expire = firewall:can_expire() end
+    local text = ("open %d-%d/tcp for %s, "):format(a.ports.first, a.ports.last, a.from)
+      .. (can_expire == false and "until the run ends: it does not expire by itself there"
+        or ("for %d s"):format(a.timeout_s))
+    return { host = a.host, text = text, lines = firewall and firewall:describe(rule(a)) or nil }
+  end,
+  prepare = function(a, env)
+    if a.can_expire == nil then a.can_expire = env:host(a.host).firewall:can_expire() end
   end,
   probe = function(a, env, result)
     if result and result.backend == "none" then return "absent" end

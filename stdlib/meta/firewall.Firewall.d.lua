@@ -21,6 +21,11 @@ function Firewall:evidence() end
 ---@return string presence
 function Firewall:probe(description) end
 
+---Whether what is made here with a timeout_s ends by itself. iptables needs its match 'time' for that. Waits; other
+---tasks go on. Raises NO_PERMISSION, FIREWALL_FAILED, NOT_RUNNING, CONNECTION_LOST.
+---@return boolean can_expire
+function Firewall:can_expire() end
+
 ---The commands that a description would run now; nothing is changed. An empty list: nothing to do. Waits; other tasks
 ---go on. Raises BAD_ARGUMENT, NO_PERMISSION, FIREWALL_FAILED, NOT_RUNNING, NO_ZONE, NO_SERVICE, UNSUPPORTED,
 ---CONNECTION_LOST.

@@ -75,8 +75,12 @@ return {
 
   { "the port", function(move)
     if move.p.channel ~= "direct" and move.p.channel ~= "tls" then return end
-    -- Known back ends only: an opening that nobody can make or take back is no opening.
-    local _ = move.destination.firewall:backend()
+    -- Known back ends only: an opening that nobody can make or take back is no opening; asking raises.
+    if not move.destination.firewall:can_expire() then
+      move.ctx:warn(("the opening on %s does not expire by itself: iptables there has no match 'time'"):format(
+        move.destination.name), "the end of the run or drover recover closes it; when drover's machine may be lost "
+        .. "before that: modprobe xt_time there, or --channel ssh, which opens nothing")
+    end
     warn_of_translation(move)
     if not move.p.port then return end
     local taken = script.read(move.destination, [[ss -Hltn "sport = :$1"]], { move.p.port }, { check = false }).output

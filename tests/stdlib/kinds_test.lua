@@ -66,6 +66,7 @@ local function with_firewall(probed)
       calls[#calls + 1] = "allow for " .. description.timeout_s
       return { handle = 7 }
     end,
+    can_expire = function() return true end,
     revoke = function(_, description) calls.revoked = description end,
     describe = function(_, description) return { "nft add rule " .. description.from } end }
   return lease.find "firewall-opening", { planning = true, host = function() return { firewall = firewall } end }, calls
@@ -76,6 +77,19 @@ test.case("firewall-opening: the plan shows the firewall's own commands; the lab
   test.equal(kind.describe(opening, env), { host = "kvm2", text = "open 49152-49153/tcp for 10.0.0.1, for 60 s",
     lines = { "nft add rule 10.0.0.1" } })
   test.is_nil(kind.describe(opening).lines)
+end)
+
+test.case("firewall-opening: one that cannot expire by itself says so, in the plan and in the journal", function()
+  local kind, env = with_firewall "absent"
+  local a = setmetatable({}, { __index = opening })
+  kind.prepare(a, env)
+  test.equal({ a.can_expire, kind.describe(a).text }, { true, "open 49152-49153/tcp for 10.0.0.1, for 60 s" })
+  env:host().firewall.can_expire = function() return false end
+  a.can_expire = nil
+  local honest = "open 49152-49153/tcp for 10.0.0.1, until the run ends: it does not expire by itself there"
+  test.equal(kind.describe(a, env).text, honest)
+  kind.prepare(a, env)
+  test.equal({ a.can_expire, kind.describe(a).text }, { false, honest })
 end)
 
 test.case("firewall-opening: ours is what carries our mark, also beside somebody's rule that opens the same", function()

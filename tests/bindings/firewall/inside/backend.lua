@@ -105,19 +105,30 @@ test.case("an opening made twice is one opening with the whole time before it", 
   end)
 end)
 
-test.case("an opening with a time closes by itself where the firewall can, and says so", function()
+test.case("an opening with a time closes by itself, and says so", function()
   leaves_no_trace(function()
+    test.equal(firewall:can_expire(), true)
     local applied = firewall:allow(opening { timeout_s = 1 })
-    test.equal(applied.expires, backend ~= "iptables")
-    test.equal(applied.expires_at_s ~= nil, backend ~= "iptables")
+    test.equal(applied.expires, true)
+    test.is_true(applied.expires_at_s ~= nil, "when")
     test.is_true(reaches("10.5.0.2", "10.5.0.1", 49155), "open")
     async.sleep(1000)
-    -- firewalld's timers count whole seconds, so it may be one late.
-    local closed = async.poll(backend == "iptables" and 100 or 2500, 100, function()
-      return not reaches("10.5.0.2", "10.5.0.1", 49155)
-    end)
-    test.equal(closed, backend ~= "iptables" and true or nil)
+    -- firewalld's timers and the clock of iptables count whole seconds, so it may be one late.
+    local closed = async.poll(2500, 100, function() return not reaches("10.5.0.2", "10.5.0.1", 49155) end)
+    test.equal(closed, true)
     firewall:revoke(applied)
+  end)
+end)
+
+test.case("a rule whose time is over is found and removed by what was asked for", function()
+  leaves_no_trace(function()
+    firewall:allow(opening { timeout_s = 1 })
+    firewall:allow(opening { ports = { 700, 700 }, timeout_s = 60 })
+    async.sleep(2200)
+    firewall:revoke(opening())
+    test.equal(firewall:probe(opening()), "absent")
+    test.is_true(reaches("10.5.0.2", "10.5.0.1", 700), "the other one")
+    firewall:revoke(opening { ports = { 700, 700 } })
   end)
 end)
 
@@ -206,6 +217,20 @@ if backend ~= "firewalld" then
 end
 
 if backend == "iptables" then
+  test.case("one that was made without a time gets one, and the other way round", function()
+    leaves_no_trace(function()
+      for _, timeout_s in ipairs { false, 60, 70, false } do
+        local description = opening()
+        description.timeout_s = timeout_s or nil
+        test.equal(firewall:allow(description).expires, timeout_s ~= false)
+        local rules = firewall:list_marked(mark)
+        test.equal(#rules, 1)
+        test.equal(rules[1].rule:find("--datestop", 1, true) ~= nil, timeout_s ~= false)
+      end
+      test.equal(firewall:revoke(opening()).removed, true)
+    end)
+  end)
+
   test.case("the same rule of somebody else is present and stays", function()
     local theirs = { "-s", "10.5.0.2/32", "-p", "tcp", "-m", "tcp", "--dport", "49152:49160", "-j", "ACCEPT" }
     machine:exec { "iptables", "-w", "-A", "INPUT", table.unpack(theirs) }
