@@ -66,7 +66,7 @@ return {
       local holder = lock.holder(one, move.uuid)
       if holder and holder.run ~= move.run_id and not lock.is_stale(holder, move.ctx.store) then
         move.ctx:fault(("run %s%s is at work on this domain"):format(holder.run, lock.where(holder)),
-          "wait for it; if it is dead: drover recover, on the machine that started it", one.name)
+          lock.hint(one.name, move.uuid), one.name)
       end
     end
   end },
