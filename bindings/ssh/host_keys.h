@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "bindings/core/cancel_token.h"
+
 namespace drover::ssh {
 
 struct KeyDeleter {
@@ -50,7 +52,9 @@ struct AddedHost {
 };
 
 // Adds "known_as key" to the file, hashed when the file has hashed names: under a lock, by rename, synced.
-// Throws BAD_KEY, HOST_KEY_CHANGED when the file names another key of that type, NO_PERMISSION.
-AddedHost add_known_host(const std::string& file, const std::string& known_as, const PublicKey& key);
+// Throws BAD_KEY, HOST_KEY_CHANGED when the file names another key of that type, NO_PERMISSION, BUSY when another
+// program holds the lock for longer than that, CANCELLED.
+AddedHost add_known_host(const std::string& file, const std::string& known_as, const PublicKey& key,
+                         core::CancelToken& token, int64_t lock_wait_ms = 30000);
 
 }  // namespace drover::ssh

@@ -7,10 +7,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "bindings/ssh/child.h"
 #include "bindings/ssh/host_keys.h"
@@ -24,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t keygen_timeout_ms = 10000;
+constexpr auto lock_look = std::chrono::milliseconds(20);
 
 Error file_error(const std::string& what, const std::string& path, int problem) {
   const char* code = problem == EACCES || problem == EPERM || problem == EROFS ? "NO_PERMISSION" : "WRITE_FAILED";
@@ -93,10 +96,21 @@ void replace_file(const std::string& path, const std::string& contents) {
   }
 }
 
-UniqueFd lock_directory(const std::string& directory) {
+UniqueFd lock_directory(const std::string& directory, core::CancelToken& token, int64_t lock_wait_ms) {
   if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) throw file_error("cannot make", directory, errno);
   UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || flock(fd.get(), LOCK_EX) != 0) throw file_error("cannot lock", directory, errno);
+  if (!fd.valid()) throw file_error("cannot lock", directory, errno);
+  auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(lock_wait_ms);
+  while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) throw file_error("cannot lock", directory, errno);
+    token.throw_if_cancelled("ssh.add_known_host");
+    if (std::chrono::steady_clock::now() >= end) {
+      throw Error("ssh", "BUSY", "another program holds the lock of " + directory)
+          .on_object(directory)
+          .with_hint("see which one: fuser -v " + directory);
+    }
+    std::this_thread::sleep_for(lock_look);
+  }
   return fd;
 }
 
@@ -108,10 +122,11 @@ std::string resolved(const std::string& path) {
 
 }  // namespace
 
-AddedHost add_known_host(const std::string& file, const std::string& known_as, const PublicKey& key) {
+AddedHost add_known_host(const std::string& file, const std::string& known_as, const PublicKey& key,
+                         core::CancelToken& token, int64_t lock_wait_ms) {
   std::string path = resolved(file);
   std::string directory = fs::path(path).parent_path().string();
-  UniqueFd lock = lock_directory(directory);
+  UniqueFd lock = lock_directory(directory, token, lock_wait_ms);
   AddedHost result{path, known_as + " " + key.line(), false};
   std::vector<KnownEntry> entries = find_known_hosts({path}, known_as);
   HostKeyState state = judge_host_key(entries, key);

@@ -140,7 +140,7 @@ std::vector<core::Function> connection_functions() {
         {"options?", "table", "known_hosts (path), config (path)."}},
        {{"result", "table", "file, line, added (false: it was there)."}},
        "BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG, BAD_KEY, HOST_KEY_CHANGED, NO_PERMISSION, WRITE_FAILED, NO_PROGRAM, "
-       "TIMEOUT",
+       "TIMEOUT, BUSY",
        core::Blocking::yes,
        core::Effect::changes},
   };

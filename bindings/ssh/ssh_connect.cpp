@@ -112,14 +112,14 @@ int add_known_host(lua_State* L) {
   PublicKey key = parse_public_key(line);
   return core::start_work(
       L, "add " + options.target + " to known_hosts",
-      [options, key](CancelToken&) -> Push {
+      [options, key](CancelToken& token) -> Push {
         HostConfig host = read_host_config(options);
         if (host.user_known_hosts.empty()) {
           throw Error("ssh", "BAD_CONFIG", "ssh is configured to keep no known hosts for " + host.name)
               .on_host(host.name)
               .with_hint("see UserKnownHostsFile in ssh_config, or give known_hosts = PATH");
         }
-        AddedHost added = add_known_host(host.user_known_hosts.front(), host.known_as, key);
+        AddedHost added = add_known_host(host.user_known_hosts.front(), host.known_as, key, token);
         return [added](lua_State* L) {
           lua_createtable(L, 0, 3);
           core::set_field(L, "file", added.file);

@@ -40,7 +40,7 @@ function ssh.find_known_host(target, options) end
 
 ---Adds a host key to known_hosts, hashed when the file is. Another key of the same type is never replaced. Waits; other
 ---tasks go on. Changes a host: recorded, not done, while planning. Raises BAD_ARGUMENT, BAD_TARGET, BAD_CONFIG,
----BAD_KEY, HOST_KEY_CHANGED, NO_PERMISSION, WRITE_FAILED, NO_PROGRAM, TIMEOUT.
+---BAD_KEY, HOST_KEY_CHANGED, NO_PERMISSION, WRITE_FAILED, NO_PROGRAM, TIMEOUT, BUSY.
 ---@param target string user@name:port, [IPv6]:port, or an alias of ~/.ssh/config.
 ---@param key_line string "ssh-ed25519 AAAA...".
 ---@param options? table known_hosts (path), config (path).

@@ -1,6 +1,8 @@
 // known_hosts: what it says of a host, and how a host gets into it.
 #include "bindings/ssh/host_keys.h"
 
+#include <sys/file.h>
+
 #include <catch2/catch.hpp>
 
 #include "tests/bindings/ssh/test_server.h"
@@ -65,22 +67,23 @@ TEST_CASE("a host key is known, unknown, changed, other or revoked", "[ssh]") {
 
 TEST_CASE("adding a host keeps every byte, once, and hashes where the file is hashed", "[ssh]") {
   Keys keys;
+  core::CancelToken token;
   std::string file = keys.folder / "known_hosts";
   write_text(file, "other " + keys.two.line(), 0644);
-  AddedHost added = add_known_host(file, "[h]:2222", keys.one);
+  AddedHost added = add_known_host(file, "[h]:2222", keys.one, token);
   REQUIRE(added.added);
   REQUIRE(read_text(file) == "other " + keys.two.line() + "\n[h]:2222 " + keys.one.line() + "\n");
   struct stat info {};
   REQUIRE(stat(file.c_str(), &info) == 0);
   REQUIRE((info.st_mode & 07777) == 0644);
   std::string before = read_text(file);
-  REQUIRE_FALSE(add_known_host(file, "[h]:2222", keys.one).added);
-  REQUIRE(code_of([&] { add_known_host(file, "[h]:2222", keys.two); }) == "HOST_KEY_CHANGED");
+  REQUIRE_FALSE(add_known_host(file, "[h]:2222", keys.one, token).added);
+  REQUIRE(code_of([&] { add_known_host(file, "[h]:2222", keys.two, token); }) == "HOST_KEY_CHANGED");
   REQUIRE(read_text(file) == before);
 
   run_child({"ssh-keygen", "-q", "-H", "-f", file}, 10000);
   std::string hashed = read_text(file);
-  added = add_known_host(file, "plainname", keys.one);
+  added = add_known_host(file, "plainname", keys.one, token);
   REQUIRE(added.line.rfind("|1|", 0) == 0);
   REQUIRE(read_text(file) == hashed + added.line + "\n");
   REQUIRE(read_text(file).find("plainname") == std::string::npos);
@@ -88,7 +91,37 @@ TEST_CASE("adding a host keeps every byte, once, and hashes where the file is ha
   REQUIRE(run_child({"ssh-keygen", "-F", "plainname", "-f", file}, 10000).exit_code == 0);
 
   std::string fresh = keys.folder / "new/known_hosts";
-  REQUIRE(add_known_host(fresh, "h", keys.one).added);
+  REQUIRE(add_known_host(fresh, "h", keys.one, token).added);
   REQUIRE(stat(fresh.c_str(), &info) == 0);
   REQUIRE((info.st_mode & 07777) == 0600);
+}
+
+TEST_CASE("who holds the lock of known_hosts for good is not waited for without an end", "[ssh]") {
+  Keys keys;
+  core::CancelToken token;
+  std::string file = keys.folder / "known_hosts";
+  UniqueFd held(open(keys.folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  REQUIRE(flock(held.get(), LOCK_EX) == 0);
+  SECTION("until the time is over") {
+    REQUIRE(code_of([&] { add_known_host(file, "h", keys.one, token, 100); }) == "BUSY");
+  }
+  SECTION("until Ctrl-C") {
+    std::thread person([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      token.cancel();
+    });
+    std::string code = code_of([&] { add_known_host(file, "h", keys.one, token); });
+    person.join();
+    REQUIRE(code == "CANCELLED");
+  }
+  REQUIRE_FALSE(std::filesystem::exists(file));
+  SECTION("and who lets go of it in time is") {
+    std::thread other([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      held.reset();
+    });
+    bool added = add_known_host(file, "h", keys.one, token).added;
+    other.join();
+    REQUIRE(added);
+  }
 }
