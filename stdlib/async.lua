@@ -11,6 +11,18 @@ for name, value in pairs(native) do async[name] = value end
 
 async.await = core.await
 
+-- Runs body(...) as a task of its own, and gives its operation. A task that a step starts belongs to the step.
+local function spawn(body, ...)
+  local scope = core.scope()
+  if not scope or type(body) ~= "function" then return native.spawn(body, ...) end
+  return native.spawn(function(...)
+    core.set_scope(scope)
+    return body(...)
+  end, ...)
+end
+
+async.spawn = spawn
+
 --- Waits for a duration: "500ms", "2s", "5m", or an integer of milliseconds.
 function async.sleep(duration) return native.sleep_ms(units.duration_ms(duration)) end
 
@@ -35,7 +47,7 @@ function async.parallel(list, limit, body)
     for _, task in ipairs(tasks) do task:cancel() end
   end
   for _ = 1, math.min(limit or #list, #list) do
-    tasks[#tasks + 1] = native.spawn(function()
+    tasks[#tasks + 1] = spawn(function()
       local ok, problem = core.xpcall(work, core.complete_error)
       if not ok and not first_error then
         first_error = problem
@@ -68,9 +80,9 @@ end
 --- Runs body(); raises TIMEOUT when it takes longer than duration. What it waited for is cancelled.
 function async.timeout(duration, body, what)
   local limit_ms = units.duration_ms(duration)
-  local task = native.spawn(body)
+  local task = spawn(body)
   local expired = false
-  local timer = native.spawn(function()
+  local timer = spawn(function()
     native.sleep_ms(limit_ms)
     expired = true
     task:cancel()

@@ -1,6 +1,7 @@
 --- What a playbook's check and run work with: steps, leases, undo, checks, the hosts of the run.
 -- Tested by tests/stdlib/context_test.lua.
 local async = require "async"
+local change = require "change"
 local core = require "drover.core"
 local entries = require "entries"
 local errors = require "errors"
@@ -23,6 +24,7 @@ function context.new(options)
     planning = options.plan ~= nil,
     verbose = options.verbose,
     faults = {},
+    changed = {},
     warnings = {},
     granted = {},
     rows = {},
@@ -78,19 +80,63 @@ local function note_machine(self, name)
   if one.facts then record(self, "host", { name = name, machine_id = one:facts().machine_id }) end
 end
 
+-- Runs f(...) with the task's scope set: the step that it belongs to, or the entry of the journal that it makes.
+local function within(scope, f, ...)
+  local before = core.set_scope(scope)
+  local results = table.pack(core.xpcall(f, core.complete_error, ...))
+  core.set_scope(before)
+  return table.unpack(results, 1, results.n)
+end
+
+-- What is made here has its entry in the journal, and is taken back by it.
+local function as_entry(f, ...)
+  local results = table.pack(within({ is_entry = true }, f, ...))
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
+-- An undo covers the changes of the step that it is registered in; one that is registered before a step, those of that.
+local function note_undo(self)
+  local scope = core.scope()
+  if scope and scope.step then scope.has_undo = true else self.has_undo_for_next = true end
+end
+
+-- So many changes that nothing undoes are named.
+local most_changes = 20
+
+-- What changes nothing that would be undone.
+local harmless = { ["virt.Pool.refresh"] = true }
+
+--- For core.set_watcher: refuses a changing call that stands in no step, as the plan does, and writes down, before it
+-- is made, one that neither a lease nor an undo will take back.
+function context:watcher()
+  return function(name, is_method, ...)
+    local scope = core.scope()
+    if scope and scope.is_entry then return end
+    if not (scope and scope.step) then change.refuse_outside(name) end
+    if scope.has_undo or self.committed and self.has_follow_up or harmless[name] then return end
+    local text = change.sentence(name, is_method, ...)
+    if self.changed[text] or #self.changed > most_changes then return end
+    if #self.changed == most_changes then text = "and more" end
+    self.changed[text] = true
+    self.changed[#self.changed + 1] = text
+    record(self, "changed", { text = text, step = scope.step })
+  end
+end
+
 --- Runs body as a step that a person sees with its time. Gives what body gives.
 function context:step(label, body)
   local started_ms = async.monotonic_ms()
+  local outer = core.scope()
+  local scope = { step = label, has_undo = self.has_undo_for_next or outer and outer.has_undo }
+  self.has_undo_for_next = nil
   if self.planning then
-    local before = self.plan.step
-    self.plan.step = label
-    local results = table.pack(core.pcall(self.plan.record, self.plan, body))
-    self.plan.step = before
+    local results = table.pack(within(scope, self.plan.record, self.plan, body))
     if not results[1] then error(results[2], 0) end
     return table.unpack(results, 2, results.n)
   end
   self.screen:step_began(label)
-  local results = table.pack(core.xpcall(body, core.complete_error))
+  local results = table.pack(within(scope, body))
   local elapsed_ms = async.monotonic_ms() - started_ms
   local problem = not results[1] and errors.message(results[2]) or nil
   self.screen:step_ended(label, elapsed_ms, results[1], problem)
@@ -143,14 +189,14 @@ end
 function context:lease(kind_name, arguments, secret)
   local kind = lease.find(kind_name)
   if self.planning then
-    for _, change in ipairs(lease.describe(kind, arguments, self)) do
-      change.temporary = true
-      self.plan:add(change)
+    for _, described in ipairs(lease.describe(kind, arguments, self)) do
+      described.temporary = true
+      self.plan:add(described)
     end
     return kind.planned and kind.planned(arguments) or {}
   end
   note_machine(self, arguments.host)
-  local result, sequence = entries.grant(self.store, self, kind, arguments, secret)
+  local result, sequence = as_entry(entries.grant, self.store, self, kind, arguments, secret)
   self.granted[#self.granted + 1] = { kind = kind_name, label = lease.label(kind, arguments), sequence = sequence }
   record(self, "lease", { kind = kind_name, label = lease.label(kind, arguments) })
   self.screen:event("lease", { kind = kind_name, label = lease.label(kind, arguments) })
@@ -161,7 +207,7 @@ end
 -- the firewall's reload closed. For steps that last.
 function context:renew()
   if self.planning then return end
-  for _, label in ipairs(entries.renew(self.store, self)) do
+  for _, label in ipairs(as_entry(entries.renew, self.store, self)) do
     self:warn("made again, somebody had dropped it: " .. label)
   end
 end
@@ -169,13 +215,14 @@ end
 --- Takes back this run's leases of a kind now, not at the end of the run.
 function context:release(kind_name)
   lease.find(kind_name)
-  if not self.planning then entries.release(self.store, self, kind_name) end
+  if not self.planning then as_entry(entries.release, self.store, self, kind_name) end
 end
 
 --- Registers what to do on failure or interrupt, until commit(). Call it before the act. Gives its number, for made().
 function context:undo(kind_name, arguments)
   local kind = lease.find(kind_name)
   if self.planning then return end
+  note_undo(self)
   return entries.add(self.store, self, kind, arguments)
 end
 
@@ -183,7 +230,9 @@ end
 -- before the work, and so before commit().
 function context:follow_up(kind_name, arguments)
   local kind = lease.find(kind_name)
-  if not self.planning then entries.add(self.store, self, kind, arguments) end
+  if self.planning then return end
+  self.has_follow_up = true
+  entries.add(self.store, self, kind, arguments)
 end
 
 --- Writes down what the act of an undo entry made, so that the undo can tell it from the work of others. sequence is

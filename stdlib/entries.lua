@@ -184,8 +184,8 @@ function entries.sentence(entry, outcome)
   return outcome
 end
 
--- Whether what came before this entry may be undone only once this entry is.
-local function guards(entry)
+--- Whether what came before this entry may be undone only once this entry is.
+function entries.guards(entry)
   local found, kind = core.pcall(lease.find, entry.kind)
   return found and kind.guards_earlier_undo
 end
@@ -240,7 +240,7 @@ function entries.finish_all(store, env, undoing, on_end)
       mark(store, env, entry, ok and "ended" or "failed", problem and errors.message(problem), notes)
       problems[#problems + 1] = problem
       noted(on_end, entry, ok and outcome or nil, problem)
-      state.guarded = state.guarded or problem and guards(entry) or false
+      state.guarded = state.guarded or problem and entries.guards(entry) or false
       if problem and rawget(problem, "keep_rest") then return problems, notes end
     end
   end

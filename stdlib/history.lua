@@ -81,6 +81,16 @@ function history.about(parameters)
   return table.concat(parts, " ")
 end
 
+--- What a run's steps changed that neither a lease nor an undo takes back: a list of sentences. The events have their
+-- data decoded.
+function history.changed(events)
+  local list = {}
+  for _, event in ipairs(events) do
+    if event.type == "changed" and type(event.data.text) == "string" then list[#list + 1] = event.data.text end
+  end
+  return list
+end
+
 -- What an entry's end is called, for those that say no more than a word; all else is a sentence of the kind's own.
 local ends = {
   lease = { revoked = "taken back", absent = "gone already" },

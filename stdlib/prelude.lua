@@ -58,7 +58,14 @@ local function hand_on(co, ok, first, ...)
   return rethrow_cancellation(ok, first, ...)
 end
 
-function coroutine.resume(co, ...) return hand_on(co, raw_resume(co, ...)) end
+-- What each thread does just now: the step of a run, say (stdlib/context.lua). Whoever is started or resumed from
+-- within does it too.
+local scopes = setmetatable({}, { __mode = "k" })
+
+function coroutine.resume(co, ...)
+  scopes[co] = scopes[(running())]
+  return hand_on(co, raw_resume(co, ...))
+end
 
 local function results_or_error(ok, ...)
   if not ok then error((...), 0) end
@@ -119,6 +126,9 @@ setmetatable(_G, {
 -- Set by the plan: called instead of a binding that changes something.
 local recorder
 
+-- Set by a run: called before a binding that changes something; what it raises stops the call.
+local watcher
+
 -- Set while a playbook's file loads: what it is, for the error of a binding that waits or changes something.
 local loading
 
@@ -149,6 +159,7 @@ local function wrap(raw, name, blocking, changes, is_method)
   return function(...)
     if loading then refuse(name) end
     if recorder then return recorder(name, is_method, ...) end
+    if watcher then watcher(name, is_method, ...) end
     if not blocking then return raw(...) end
     return note(settle(raw(...)))
   end
@@ -186,6 +197,7 @@ package.loaded["drover.core"] = {
   pcall = raw_pcall,
   playbooks = host.playbooks,
   running = running,
+  scope = function() return scopes[(running())] end,
   set_loading = function(what)
     local before = loading
     loading = what
@@ -194,6 +206,17 @@ package.loaded["drover.core"] = {
   set_recorder = function(f)
     local before = recorder
     recorder = f
+    return before
+  end,
+  set_scope = function(scope)
+    local thread = running()
+    local before = scopes[thread]
+    scopes[thread] = scope
+    return before
+  end,
+  set_watcher = function(f)
+    local before = watcher
+    watcher = f
     return before
   end,
   stdlib = host.stdlib,

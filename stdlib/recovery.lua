@@ -67,9 +67,10 @@ function recovery.hosts_of(store, dead)
   return names
 end
 
--- Ends every open entry of an adopted run. Gives the problems, and how many follow-ups say that they did not do a part.
+-- Ends every open entry of an adopted run. Gives the problems, and what else is left: how many follow-ups say that they
+-- did not do a part (not_done), and how many changes of the run no undo was for (changed).
 local function finish(store, dead, screen, options)
-  local not_done = 0
+  local left = { not_done = 0, changed = 0 }
   local load_problem = register_kinds(dead)
   local ctx = context.new { run_id = dead.id, screen = screen, store = store, connect = options.connect }
   ctx.wait, ctx.patience = options.wait, options.patience
@@ -83,7 +84,7 @@ local function finish(store, dead, screen, options)
     else
       local sentence = entries.sentence(entry, outcome)
       if history.is_not_done(outcome) then
-        not_done = not_done + 1
+        left.not_done = left.not_done + 1
         screen:warning(sentence)
       elseif sentence then
         screen:note(sentence)
@@ -93,15 +94,20 @@ local function finish(store, dead, screen, options)
       error = problem and errors.message(problem) or nil })
   end)
   ctx:close()
+  local events = store:events(dead.id)
+  for _, event in ipairs(events) do event.data = history.decoded(event.data) end
+  local changed = history.changed(events)
+  for _, text in ipairs(changed) do screen:warning("changed and not undone: " .. text) end
+  left.changed = #changed
   local first = problems[1]
   -- Its move goes on without it: the run stays dead and open, for a recovery that waits.
-  if first and options.wait and rawget(first, "keep_rest") then return problems, not_done end
+  if first and options.wait and rawget(first, "keep_rest") then return problems, left end
   store:end_run(dead.id, first and "needs_operator" or options.state or "recovered", lasting_error(dead, first))
-  return problems, not_done
+  return problems, left
 end
 
---- Ends every open entry of one run, and the run in the journal. Gives the problems and how many follow-ups say that a
--- part is not done; or nil when somebody alive is at work on it, or when it was finished meanwhile.
+--- Ends every open entry of one run, and the run in the journal. Gives the problems and what else is left
+-- ({ not_done, changed }, see above); or nil when somebody alive is at work on it, or when it was finished meanwhile.
 -- options: connect (for tests), state ("recovered" without it), wait and patience (durations for a move that still runs
 -- and a host that does not answer; see reconcile.settle), and what an operator vouches for: fenced (a set of names of
 -- hosts that run nothing and will not come back as they were), guest_on (the name of the host that has the domain).
@@ -117,9 +123,12 @@ function recovery.left_over(count)
     ("%d things need an operator, see above."):format(count)
 end
 
---- The sentence that ends a recovery after which no host has anything of a run. not_done: see recovery.finish.
-function recovery.ended_well(what, not_done)
-  return what .. (not_done == 0 and ", nothing is left." or ", but not all that was asked for is done, see above.")
+--- The sentence that ends a recovery after which no host has anything of a run but what it changed without an undo, and
+-- whether that is good. left: see recovery.finish.
+function recovery.ended_well(what, left)
+  if left.changed > 0 then return what .. ", but not what it changed without an undo, see above.", "warn" end
+  if left.not_done > 0 then return what .. ", but not all that was asked for is done, see above.", "warn" end
+  return what .. ", nothing is left.", "good"
 end
 
 --- Whether a run died while it was at work.
@@ -134,20 +143,22 @@ function recovery.unfinished(store)
   return found
 end
 
---- Recovers each run of a list. Gives how many were recovered, the problems, and how many parts are not done.
+--- Recovers each run of a list. Gives how many were recovered, the problems, and how much is not as it
+-- should be besides.
 function recovery.finish_each(store, list, screen, options)
-  local count, problems, not_done = 0, {}, 0
+  local count, problems, left = 0, {}, { not_done = 0, changed = 0 }
   for _, dead in ipairs(list) do
     screen:title("recovering run " .. dead.id, dead.playbook)
-    local more, more_not_done = recovery.finish(store, dead, screen, options)
+    local more, more_left = recovery.finish(store, dead, screen, options)
     if more then
-      count, not_done = count + 1, not_done + more_not_done
+      count = count + 1
+      for name, number in pairs(more_left) do left[name] = left[name] + number end
       table.move(more, 1, #more, #problems + 1, problems)
     else
       screen:note("another drover has it")
     end
   end
-  return count, problems, not_done
+  return count, problems, left
 end
 
 --- Called at the start of every run: finishes dead runs. Those that need an operator are named, not tried again: their

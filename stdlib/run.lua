@@ -62,6 +62,14 @@ function run.plan(loaded, values, options)
   return plan, ctx.warnings
 end
 
+-- The playbook's own run. What changes a host outside of a step is refused, as in the plan.
+local function perform(ctx, loaded, values)
+  local before = core.set_watcher(ctx:watcher())
+  local ok, problem = core.xpcall(loaded.definition.run, core.complete_error, ctx, values)
+  core.set_watcher(before)
+  if not ok then error(problem, 0) end
+end
+
 -- Takes back what the run has out: leases always, undo entries unless it ended well. Gives the problems and the notes
 -- of entries.finish_all.
 local function take_back(ctx, undoing)
@@ -70,6 +78,7 @@ local function take_back(ctx, undoing)
       error = problem and errors.message(problem) or nil }
     ctx.screen:event("ended", fields)
     local sentence = entry.type ~= "lease" and entries.sentence(entry, outcome)
+    if sentence and entries.guards(entry) then ctx.settled = sentence end
     if sentence and sentence:find("^kept") then
       ctx:warn(sentence)
     elseif sentence then
@@ -108,6 +117,7 @@ local function keep(ctx)
   end
   if #open == 0 then return false end
   ctx.store:set_run_kept(ctx.run_id, true)
+  ctx.kept = true
   for _, line in ipairs(open) do ctx.screen:note(line) end
   ctx:warn("left as it is, as asked", "once you have looked: drover undo " .. ctx.run_id)
   return true
@@ -145,7 +155,7 @@ function run.execute(loaded, values, options)
   local started_ms = async.monotonic_ms()
   return async.finally(function()
     check(ctx, loaded, values)
-    loaded.definition.run(ctx, values)
+    perform(ctx, loaded, values)
   end, function(ok, problem)
     problem = not ok and problem or nil
     local finished, ended_with = core.xpcall(finish, core.complete_error, ctx, problem, options)
@@ -161,7 +171,10 @@ function run.execute(loaded, values, options)
       elapsed_ms = async.monotonic_ms() - started_ms })
     ctx:close()
     if ended_with then
-      ended_with.run, ended_with.stands = id, ctx.committed
+      ended_with.run, ended_with.stands, ended_with.settled = id, ctx.committed, ctx.settled
+      ended_with.changed = #ctx.changed > 0 and { table.unpack(ctx.changed) } or nil
+      ended_with.kept = ctx.kept
+      ended_with.did_nothing = not ctx.written and #ctx.changed == 0
       error(ended_with, 0)
     end
     return ctx

@@ -11,7 +11,7 @@ local function as_data(problem)
     data[name] = rawget(problem, name)
   end
   data.faults = rawget(problem, "faults")
-  data.run = rawget(problem, "run")
+  data.run, data.changed, data.settled = rawget(problem, "run"), rawget(problem, "changed"), rawget(problem, "settled")
   if rawget(problem, "cause") then data.cause = as_data(problem.cause) end
   data.step = rawget(problem, "step")
   for index, other in ipairs(rawget(problem, "suppressed") or {}) do
@@ -34,17 +34,48 @@ local configured = {}
 
 function show.configure(options) configured = { verbose = options.verbose, json = options.json } end
 
+-- What became of what the run did; nil where other lines tell it: what is kept, and what needs an operator.
+local function what_became(problem)
+  local settled = rawget(problem, "settled")
+  if rawget(problem, "needs_operator") or rawget(problem, "kept") then return settled end
+  local words = "what the run did is undone"
+  if rawget(problem, "stands") then
+    words = "the work was complete already, and stands"
+  elseif rawget(problem, "did_nothing") then
+    words = "nothing was changed"
+  elseif rawget(problem, "changed") then
+    words = "its leases and undo entries, if any, are taken back"
+  end
+  return settled and settled .. "; " .. words or words
+end
+
+local function add_changes(lines, problem)
+  for _, text in ipairs(rawget(problem, "changed") or {}) do
+    lines[#lines + 1] = "  changed and not undone: " .. text
+  end
+end
+
 -- What failed, and what to do about it. Of Ctrl-C a person wants to know what became of the run, not in which call it
 -- was heard.
 local function first_lines(problem, verbose)
-  local run = rawget(problem, "run")
+  local run, step = rawget(problem, "run"), rawget(problem, "step")
   if not (run and core.is_cancellation(problem)) or rawget(problem, "needs_operator") then
     return { "drover: " .. tostring(problem), rawget(problem, "hint") and "  " .. problem.hint }
   end
-  local step = rawget(problem, "step")
-  return { ("drover: interrupted%s; %s"):format(step and (" in the step '%s'"):format(step) or "",
-    rawget(problem, "stands") and "the work was complete already, and stands" or "what the run did is undone"),
-    ("  drover report %s tells it again"):format(run), verbose and "  heard in: " .. tostring(problem) or nil }
+  local became = what_became(problem)
+  return { ("drover: interrupted%s%s"):format(step and (" in the step '%s'"):format(step) or "",
+    became and "; " .. became or ""), verbose and "  heard in: " .. tostring(problem) or nil }
+end
+
+-- The lines that end the tale of a run: what became of it, and where it can be read again.
+local function add_last_lines(lines, problem)
+  local run = rawget(problem, "run")
+  if not run then return end
+  add_changes(lines, problem)
+  local became = not core.is_cancellation(problem) and what_became(problem)
+  -- All that stood in the way says it already.
+  if rawget(problem, "did_nothing") and rawget(problem, "faults") then became = nil end
+  lines[#lines + 1] = ("  %sdrover report %s tells it again"):format(became and became .. "; " or "", run)
 end
 
 local function show_error(_, problem, verbose, as_json)
@@ -63,6 +94,7 @@ local function show_error(_, problem, verbose, as_json)
     lines[#lines + 1] = "  also: " .. tostring(other)
     if rawget(other, "hint") then lines[#lines + 1] = "      " .. other.hint end
   end
+  add_last_lines(lines, problem)
   if verbose then
     if rawget(problem, "native") then lines[#lines + 1] = "  native: " .. problem.native end
     if rawget(problem, "op") then lines[#lines + 1] = "  in: " .. problem.op end

@@ -60,6 +60,13 @@ int close(lua_State* L) {
   });
 }
 
+int tostring(lua_State* L) {
+  const ConnectionPtr& connection = check_connection(L, 1, "Connection.tostring");
+  core::push(
+      L, "virt.Connection " + (connection->closed() ? "(closed)" : connection->uri()) + " on " + connection->host());
+  return 1;
+}
+
 int is_alive(lua_State* L) {
   core::push(L, check_connection(L, 1, "Connection.is_alive")->alive());
   return 1;
@@ -112,6 +119,7 @@ std::vector<core::Function> connection_methods() {
        "Asks nobody: it answers at once.",
        {},
        {{"alive", "boolean", ""}}},
+      {"tostring", tostring, "Its class, URI and host.", {}, {{"text", "string", "What it says."}}},
   };
 }
 

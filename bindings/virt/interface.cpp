@@ -73,6 +73,7 @@ core::Class interface_class() {
           "A network interface of a host.",
           {
               name_method<Interface>(),
+              tostring_method<Interface>(),
               {"mac", mac, "Its address, \"\" when it has none.", {}, {{"mac", "string", ""}}, "CONNECTION_CLOSED"},
               xml_method<Interface, virInterfaceGetXMLDesc, VIR_INTERFACE_XML_INACTIVE>("NO_INTERFACE"),
               is_active_method<Interface, virInterfaceIsActive>("Whether it is up."),

@@ -190,6 +190,7 @@ core::Class network_class() {
       "A virtual network of a connection.",
       {
           name_method<Network>(),
+          tostring_method<Network>(),
           uuid_method<Network, virNetworkGetUUIDString>(),
           {"bridge_name",
            bridge_name,

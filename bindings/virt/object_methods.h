@@ -31,6 +31,25 @@ core::Function name_method() {
           "CONNECTION_CLOSED"};
 }
 
+template <class Object>
+core::Function tostring_method() {
+  return {"tostring",
+          [](lua_State* L) {
+            std::string function = method_name<Object>("tostring"), text = Object::lua_name;
+            const auto& handle = core::check_object<Object>(L, 1, function.c_str()).handle;
+            if (handle.connection()->closed()) {
+              text += " (closed)";
+            } else {
+              text += " " + begin_call<Object>(L, function.c_str(), "read the name of").name + " on " + handle.host();
+            }
+            core::push(L, text);
+            return 1;
+          },
+          "Its class, its name and its host.",
+          {},
+          {{"text", "string", "What it says."}}};
+}
+
 template <class Object, auto read_uuid>
 core::Function uuid_method() {
   return {"uuid",

@@ -180,6 +180,7 @@ std::vector<core::Function> pool_functions() {
   const core::Value start_options{"options?", "table", pool_build_doc};
   return {
       name_method<Pool>(),
+      tostring_method<Pool>(),
       uuid_method<Pool, virStoragePoolGetUUIDString>(),
       {"info",
        info,

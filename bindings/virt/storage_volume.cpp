@@ -1,6 +1,7 @@
 #include "bindings/virt/storage_volume.h"
 
 #include "bindings/virt/enums.h"
+#include "bindings/virt/object_methods.h"
 #include "bindings/virt/scalar.h"
 #include "bindings/virt/storage_pool.h"
 
@@ -156,6 +157,7 @@ core::Class volume_class() {
       "A volume of a storage pool: an image file, a logical volume, ...",
       {
           {"name", name, "Its name in its pool.", {}, {{"name", "string", "Its name."}}, "CONNECTION_CLOSED"},
+          tostring_method<Volume>(),
           {"key",
            key,
            "What names it on its host whatever its pool is called; for files the path.",

@@ -13,10 +13,10 @@ namespace drover {
 // What scripts and people can rely on.
 enum ExitCode {
   exit_done = 0,
-  exit_failed = 1,          // failed, everything undone
+  exit_failed = 1,          // failed, leases and undo entries taken back
   exit_usage = 2,           // wrong use; nothing was tried
   exit_needs_operator = 3,  // failed, and a person must decide something that is named
-  exit_interrupted = 130,   // interrupted, everything undone
+  exit_interrupted = 130,   // interrupted, taken back like a failure
 };
 
 // Options that every command takes.

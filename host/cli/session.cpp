@@ -99,7 +99,7 @@ Session::Session(const GlobalOptions& options)
       std::fputs("\nthis must not be cut in half, and ends first; press Ctrl-C once more to leave at once\n", stderr);
       return;
     }
-    std::fputs("\nleft before everything was undone; 'drover recover' finishes it\n", stderr);
+    std::fputs("\nleft before all was taken back; 'drover recover' finishes it\n", stderr);
     print_what_is_open();
     std::fflush(stderr);
     _exit(exit_needs_operator);

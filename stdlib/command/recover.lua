@@ -17,7 +17,7 @@ local function asked_for(store, id)
     errors.raise { code = "RUN_ALIVE", where = false, object = one.id,
       message = one.here and ("run %s is at work (process %d)"):format(one.id, one.pid)
         or ("run %s belongs to another machine"):format(one.id),
-      hint = one.here and ("kill -INT %d stops it, and it undoes what it did"):format(one.pid)
+      hint = one.here and ("kill %d stops it, and it takes back what it did"):format(one.pid)
         or "recover it there" }
   end
   if one.kept then
@@ -56,11 +56,15 @@ return function(request)
   local view = screen.new(request.json and "json" or nil)
   local store <close> = journal.open()
   local list = request.run ~= "" and asked_for(store, request.run) or request.run == "" and recovery.unfinished(store)
-  local count, problems, not_done = recovery.finish_each(store, list or {}, view,
+  local count, problems, left = recovery.finish_each(store, list or {}, view,
     word_of(request, store, list or {}))
-  view:summary(#problems > 0 and recovery.left_over(#problems)
-    or count == 0 and "There is nothing to recover."
-    or recovery.ended_well(count == 1 and "1 run recovered" or ("%d runs recovered"):format(count), not_done),
-    {}, #problems > 0 and "bad" or not_done > 0 and "warn" or "good")
+  if #problems > 0 then
+    view:summary(recovery.left_over(#problems), {}, "bad")
+  elseif count == 0 then
+    view:summary("There is nothing to recover.", {})
+  else
+    local sentence, class = recovery.ended_well(count == 1 and "1 run recovered" or count .. " runs recovered", left)
+    view:summary(sentence, {}, class)
+  end
   return #problems == 0 and 0 or 3
 end

@@ -67,6 +67,14 @@ local function print_entries(rows, type, title, width)
   print_lines(layout.pairs(lines, width, "  "))
 end
 
+-- What nothing takes back matters once the run did not come to its end.
+local function print_changed(one, events, width)
+  local changed = history.changed(events)
+  if #changed == 0 or one.state == "done" then return end
+  print("\nChanged and not undone:")
+  for _, text in ipairs(changed) do print_lines(layout.wrap(text, width, "  ", "    ")) end
+end
+
 local function show(one, entries, events)
   local width = terminal.is_terminal("stdout") and terminal.width() or math.maxinteger
   local about = history.about(history.decoded(one.parameters))
@@ -82,6 +90,7 @@ local function show(one, entries, events)
   local next_step = history.next_step(one, entries)
   if next_step then screen.say(table.concat(layout.wrap(next_step, width, "  ", "    "), "\n")) end
   print_steps(events, width)
+  print_changed(one, events, width)
   local rows = history.entries(one, entries, events)
   for _, title in ipairs(history.titles) do print_entries(rows, title[1], title[2], width) end
 end

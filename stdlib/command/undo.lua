@@ -19,10 +19,14 @@ return function(request)
       (recovery.is_dead(one) or one.state == "needs_operator") and "finish it with: drover recover " .. one.id
         or "'drover report " .. one.id .. "' shows what it took back")
   end
-  local problems, not_done = recovery.finish(store, one, view, { state = "undone" })
+  local problems, left = recovery.finish(store, one, view, { state = "undone" })
   if not problems then refuse("RUN_ALIVE", one, "another drover is at work on run " .. one.id, "wait for it") end
   if #problems == 0 then store:set_run_kept(one.id, false) end
-  view:summary(#problems == 0 and recovery.ended_well(("run %s is undone"):format(one.id), not_done)
-    or recovery.left_over(#problems), {}, #problems > 0 and "bad" or not_done > 0 and "warn" or "good")
+  if #problems > 0 then
+    view:summary(recovery.left_over(#problems), {}, "bad")
+  else
+    local sentence, class = recovery.ended_well(("run %s is undone"):format(one.id), left)
+    view:summary(sentence, {}, class)
+  end
   return #problems == 0 and 0 or 3
 end

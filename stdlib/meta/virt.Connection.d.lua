@@ -14,6 +14,10 @@ function Connection:close() end
 ---@return boolean alive
 function Connection:is_alive() end
 
+---Its class, URI and host.
+---@return string text What it says.
+function Connection:tostring() end
+
 ---As it was opened. Asks nobody.
 ---@return string uri
 function Connection:uri() end

@@ -9,6 +9,10 @@ local Interface = {}
 ---@return string name Its name.
 function Interface:name() end
 
+---Its class, its name and its host.
+---@return string text What it says.
+function Interface:tostring() end
+
 ---Its address, "" when it has none. Raises CONNECTION_CLOSED.
 ---@return string mac
 function Interface:mac() end

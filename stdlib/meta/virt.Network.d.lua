@@ -9,6 +9,10 @@ local Network = {}
 ---@return string name Its name.
 function Network:name() end
 
+---Its class, its name and its host.
+---@return string text What it says.
+function Network:tostring() end
+
 ---Its UUID. Raises CONNECTION_CLOSED.
 ---@return string uuid Its UUID.
 function Network:uuid() end

@@ -9,6 +9,10 @@ local Pool = {}
 ---@return string name Its name.
 function Pool:name() end
 
+---Its class, its name and its host.
+---@return string text What it says.
+function Pool:tostring() end
+
 ---Its UUID. Raises CONNECTION_CLOSED.
 ---@return string uuid Its UUID.
 function Pool:uuid() end

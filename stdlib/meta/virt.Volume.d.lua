@@ -9,6 +9,10 @@ local Volume = {}
 ---@return string name Its name.
 function Volume:name() end
 
+---Its class, its name and its host.
+---@return string text What it says.
+function Volume:tostring() end
+
 ---What names it on its host whatever its pool is called; for files the path. Raises CONNECTION_CLOSED.
 ---@return string key
 function Volume:key() end

@@ -21,12 +21,15 @@ test.case("changes stand by host, with the number of their order over all hosts"
 Changes, numbered in the order in which they happen:
 
   on kvm2
-    1. allow the key  (taken away again)
-         restrict ssh-ed25519 AAAA
-    3. define web1
+    open:
+      1. allow the key  (taken away again)
+           restrict ssh-ed25519 AAAA
+    move:
+      3. define web1
 
   on kvm1
-    2. move web1
+    move:
+      2. move web1
 
 Connections:
   kvm1 -> kvm2 port 22, encrypted: ssh
@@ -37,8 +40,8 @@ test.case("a long change is broken at the width, and goes on below its text", fu
   local one = plan.new()
   one:add { host = "kvm1", text = "put the key into /run/drover/20261121-075750-c4bff1/private", temporary = true }
   local text = table.concat(one:text(60), "\n")
-  test.matches(text, "\n    1%. put the key into\n       /run/drover/20261121%-075750%-c4bff1/private %(taken\n"
-    .. "       away again%)\n")
+  test.matches(text, "\n      1%. put the key into\n         /run/drover/20261121%-075750%-c4bff1/private %(taken\n"
+    .. "         away again%)\n")
 end)
 
 test.case("an empty plan says that there is nothing", function()
@@ -77,8 +80,29 @@ test.case("a binding that changes something is recorded with its object and argu
   local connection <close> = virt.connect "test:///default"
   one:record(function() connection:domain("test"):set_title "Shop" end)
   test.equal(#one.changes, 1)
-  test.equal({ one.changes[1].host, one.changes[1].text }, { "localhost", "test: virt.Domain.set_title(Shop)" })
+  test.equal({ one.changes[1].host, one.changes[1].text }, { "localhost", "set title of test: Shop" })
   test.equal(connection:domain("test"):title(), "")
+end)
+
+test.case("calls of bindings are told in the words of a person", function()
+  local one = plan.new()
+  one.step = "act"
+  local connection <close> = virt.connect "test:///default"
+  one:record(function()
+    machine:exec { "touch", "/tmp/a b", "it's", timeout_ms = 5 }
+    machine:exec { "sh", "-c", "\nset -e\ntouch $1", "drover", "x" }
+    machine:remove_file "/tmp/x"
+    connection:domain("test"):suspend()
+    connection:domain("test"):set_autostart(true)
+    connection:define "<domain>\n  <name>web1</name>\n</domain>"
+    connection:domain("test"):agent_command([[{"execute":"guest-ping"}]], {})
+  end)
+  local texts = {}
+  for index, change in ipairs(one.changes) do texts[index] = change.text end
+  test.equal(texts, { [[run: touch '/tmp/a b' 'it'\''s']], "run: sh -c 'set -e...' drover x", "remove file /tmp/x",
+    "suspend test", "set autostart of test: true", "define", [[agent command of test: {"execute":"guest-ping"}]] })
+  test.equal({ one.changes[6].lines, one.changes[6].host, one.changes[1].host },
+    { { "<domain>", "  <name>web1</name>", "</domain>" }, "localhost", "localhost" })
 end)
 
 test.case("after a plan, also one that failed, changes are made again", function()

@@ -36,7 +36,7 @@ function entries.boundary(name)
   log(count .. " " .. name)
   if count == tonumber(os.getenv "TOY_KILL_AT" or "") then
     log "killed"
-    host.local_machine():exec { "kill", "-KILL", tostring(pid()) }
+    host.local_machine():query { "kill", "-KILL", tostring(pid()) }  -- no act of the run's
     async.sleep "10s"
   end
 end
@@ -228,7 +228,7 @@ lease.follow_up_kind {
 return playbook { name = "toy", summary = "Dies after its work.", params = {}, run = function(ctx)
   ctx:follow_up("toy-note", {})
   ctx:commit()
-  host.local_machine():exec { "sh", "-c", "kill -KILL $PPID" }
+  host.local_machine():query { "sh", "-c", "kill -KILL $PPID" }
 end }]])
   toy_run.drover { "run", toy_run.file }
   local result = toy_run.drover { "recover" }
@@ -253,7 +253,7 @@ lease.kind {
 }
 return playbook { name = "toy", summary = "Dies with a lease.", params = {}, run = function(ctx)
   ctx:lease("toy-here", { host = "localhost" })
-  host.local_machine():exec { "sh", "-c", "kill -KILL $PPID" }
+  host.local_machine():query { "sh", "-c", "kill -KILL $PPID" }
 end }]])
   toy_run.drover { "run", toy_run.file }
   return toy_run.newest().id
@@ -293,6 +293,22 @@ test.case("a name that leads to another machine than when the run began is not g
   test.equal({ result.exit_code, toy_run.newest().state }, { 3, "needs_operator" })
   test.matches(result.output, "localhost: the name leads to another machine now than when the run began")
   test.matches(result.output, "the id 0123 ")
+end)
+
+test.case("what a killed run changed without an undo is named by recover and report, and not called undone", function()
+  local toy_run <close> = start()
+  fakes.write(toy_run.file, [[
+return playbook { name = "toy", summary = "Dies.", params = {}, run = function(ctx)
+  ctx:step("touch", function() ctx:host("localhost"):exec { "touch", os.getenv "TOY_WORK" .. "/made" } end)
+  host.local_machine():query { "sh", "-c", "kill -KILL $PPID" }
+end }]])
+  toy_run.drover { "run", toy_run.file }
+  local result = toy_run.drover { "recover" }
+  local told = "changed and not undone: run: touch " .. toy_run.work .. "/made on localhost"
+  test.equal(result.exit_code, 0, result.errors)
+  test.is_true(result.output:find(told, 1, true), result.output)
+  test.matches(result.output, "1 run recovered, but not what it changed without an undo, see above%.")
+  test.matches(toy_run.drover({ "report" }).output, "\nChanged and not undone:\n  run: touch ")
 end)
 
 test.case("a run at work is not recovered, and Ctrl-C undoes it", function()

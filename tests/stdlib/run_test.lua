@@ -43,6 +43,9 @@ lease.kind {
 lease.undo_kind { name = "run-toy-undo", describe = function() return { text = "undo the toy" } end,
   undo = function() there.made = nil end }
 
+lease.follow_up_kind { name = "run-toy-after", describe = function() return { text = "follow the toy" } end,
+  follow_up = function() end }
+
 test.case("a run that ends well is done, its leases are gone, its work stays", function()
   local ctx, problem, screen, one = execute { run = function(ctx)
     ctx:undo("run-toy-undo", {})
@@ -161,8 +164,89 @@ test.case("Ctrl-C tells the step and whether the run's work stands, not the call
     test.equal(require "show_error"(problem, false, false), 130)
     return table.concat(written):match("^[^\n]+")
   end
-  test.equal(told(false), "drover: interrupted in the step 'a long step'; what the run did is undone")
+  test.equal(told(false), "drover: interrupted in the step 'a long step'; nothing was changed")
   test.equal(told(true), "drover: interrupted in the step 'a long step'; the work was complete already, and stands")
+end)
+
+-- The lines that a person sees of a failed run of that body.
+local function lines_of(body, options)
+  local _, problem, _, one = execute({ run = body }, options)
+  local written = {}
+  local _ <close> = test.replace(io, { stderr = {
+    write = function(_, ...) written[#written + 1] = table.concat { ... } end } })
+  require "show_error"(problem, false, false)
+  return table.concat(written):gsub("%d+%-%d+%-%x+", "ID"), problem, one
+end
+
+test.case("a failure tells what became of the run, and where it can be read again", function()
+  test.matches(lines_of(function() error "no" end), "\n  nothing was changed; drover report ID tells it again\n$")
+  test.matches(lines_of(function(ctx)
+    ctx:lease("run-toy", { name = "a" })
+    error "no"
+  end), "\n  what the run did is undone; drover report ID tells it again\n$")
+  test.matches(lines_of(function(ctx)
+    ctx:commit()
+    error "no"
+  end), "\n  the work was complete already, and stands; drover report ID tells it again\n$")
+end)
+
+test.case("what a step changes is named as not undone, but for what a lease or an undo takes back", function()
+  local folder <close> = fakes.folder()
+  local function touch(name) machine:exec { "touch", folder.path .. "/" .. name } end
+  local text, problem, one = lines_of(function(ctx)
+    ctx:step("bare", function()
+      touch "a"
+      touch "a"
+      ctx:parallel({ "b" }, touch)
+      coroutine.wrap(touch) "c"
+      machine:write_file(folder.path .. "/d", "a secret")
+    end)
+    ctx:step("with an undo", function()
+      touch "before"
+      ctx:undo("run-toy-undo", {})
+      touch "after"
+    end)
+    ctx:undo("run-toy-undo", {})
+    ctx:step("with an undo before it", function() ctx:parallel({ "e" }, touch) end)
+    ctx:step("bare again", function() touch "f" end)
+    error "no"
+  end)
+  local expected = {}
+  for index, name in ipairs { "a", "b", "c", "d", "before", "f" } do
+    expected[index] = (name == "d" and "write file %s/%s on localhost" or "run: touch %s/%s on localhost"):format(
+      folder.path, name)
+    test.is_true(text:find("\n  changed and not undone: " .. expected[index] .. "\n", 1, true), text)
+  end
+  test.equal(problem.changed, expected)
+  test.matches(text, "its leases and undo entries, if any, are taken back; drover report")
+  test.equal(one.events[1].type, "changed")
+end)
+
+test.case("what follows a commit and has a follow-up is not named, and the list is bounded", function()
+  local _, problem = lines_of(function(ctx)
+    ctx:follow_up("run-toy-after", {})
+    ctx:commit()
+    ctx:step("later", function() machine:exec { "true" } end)
+    error "no"
+  end)
+  test.is_nil(rawget(problem, "changed"))
+  _, problem = lines_of(function(ctx)
+    ctx:step("many", function()
+      for index = 1, 40 do machine:exec { "true", tostring(index) } end
+    end)
+    error "no"
+  end)
+  test.equal({ #problem.changed, problem.changed[21] }, { 21, "and more" })
+end)
+
+test.case("a run refuses what a plan refuses: a change outside of a step", function()
+  local folder <close> = fakes.folder()
+  local file = folder.path .. "/file"
+  local _, problem = lines_of(function() machine:write_file(file, "text") end)
+  test.equal(problem.code, "OUTSIDE_STEP")
+  test.matches(problem.where, "run_test.lua:%d+$")
+  test.is_nil(machine:stat(file))
+  machine:write_file(file, "text")  -- and after a run that failed, changes are made again
 end)
 
 test.case("all faults of a check are raised at once, and nothing was run", function()
@@ -293,14 +377,14 @@ test.case("a plan records changes inside a step, in order, and makes none", func
     ctx:commit()
   end)
   test.equal(#result.changes, 2)
-  test.matches(result.changes[1].text, "^host.Machine.write_file%(")
+  test.matches(result.changes[1].text, "^write file /%S+/file, text$")
   test.equal(result.changes[1].host, "localhost")
   test.equal({ result.changes[2].host, result.changes[2].temporary, result.changes[2].lines, result.changes[2].step },
     { "kvm2", true, { "the line" }, "write" })
   test.is_nil(machine:stat(folder.path .. "/file"))
   test.equal(there, {})
   local text = table.concat(result:text(), "\n")
-  test.matches(text, "on kvm2\n +2%. make a  %(taken away again%)\n +the line")
+  test.matches(text, "on kvm2\n +write:\n +2%. make a  %(taken away again%)\n +the line")
   test.matches(text, "a %-> b port 22, encrypted: test")
   test.equal(#json.decode(json.encode(result:data())).changes, 2)
 end)

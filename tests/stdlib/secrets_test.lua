@@ -13,7 +13,7 @@ local definition = [[<domain type='test'><name>vault</name><memory>1024</memory>
 return playbook { name = "leak", summary = "Does all that could show a password.", params = {},
   run = function(ctx)
     local connection = ctx:use(virt.connect "test:///default")
-    local domain = connection:define(definition)
+    local domain = ctx:step("define it", function() return connection:define(definition) end)
     local with_password = domain:xml { secure = true }
     ctx:ensure(with_password:find("hunter22", 1, true), "libvirt gives no password")
     ctx:archive("definition", { host = "here", xml = domain:xml {} })

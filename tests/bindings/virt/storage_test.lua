@@ -32,6 +32,17 @@ test.case("a pool is found by its name and its UUID", connected(function(connect
   test.equal(connection:find_pool("default-pool"):uuid(), pool:uuid())
 end))
 
+test.case("a connection, a pool and a volume say what they are and where", connected(function(connection)
+  local pool = connection:pool("default-pool")
+  local volume = pool:create_volume(volume_xml("disk", 4096))
+  test.equal({ tostring(connection), tostring(pool), tostring(volume) },
+    { "virt.Connection test:///default on localhost", "virt.Pool default-pool on localhost",
+      "virt.Volume disk on localhost" })
+  connection:close()
+  test.equal({ tostring(connection), tostring(pool) },
+    { "virt.Connection (closed) on localhost", "virt.Pool (closed)" })
+end))
+
 test.case("a pool that is not there is NO_POOL, or nil for find_pool", connected(function(connection)
   local problem = test.raises("NO_POOL", connection.pool, connection, "nowhere")
   test.matches(problem.message, "cannot find pool 'nowhere'")

@@ -36,7 +36,7 @@ return playbook {
     if p.how == "badly" then
       ctx:step("go on", function() errors.raise { code = "NO_MORE", message = "it goes no further" } end)
     elseif p.how == "killed" then
-      ctx:step("die", function() ctx:host("localhost"):exec { "sh", "-c", "kill -KILL $PPID" } end)
+      ctx:step("die", function() ctx:host("localhost"):query { "sh", "-c", "kill -KILL $PPID" } end)
     end
     ctx:commit()
   end,
