@@ -20,6 +20,17 @@ host.inventory = inventory
 
 local methods = {}
 
+-- Set by the plan: called with each host that drover connected to, and with the URI of a libvirt that it reaches in
+-- another way than through that connection.
+local listener
+
+--- Sets what hears of connections; gives what heard before.
+function host.set_listener(f)
+  local before = listener
+  listener = f
+  return before
+end
+
 local function fail(fields)
   fields.domain = "host"
   errors.raise(fields)
@@ -68,7 +79,9 @@ function host.connect(name, options)
   local entry = inventory.find(target.name)
   local arguments = ssh_arguments(name, target, entry, options)
   local machine = require("ssh").connect(entry and (entry.address or target.name) or name, arguments)
-  return host.wrap(machine, { name = name, target = target, entry = entry, options = arguments })
+  local one = host.wrap(machine, { name = name, target = target, entry = entry, options = arguments })
+  if listener then listener(one) end
+  return one
 end
 
 --- A host object around a machine; for tests, and for code that made its machine in another way.
@@ -126,7 +139,10 @@ host.patience = { opening = "15s", farewell = "3s" }
 local function connect_virt(self)
   local own_uri = self.entry and self.entry.uri
   local connection = not own_uri and not self:is_local() and connect_through_ssh(self)
-  return connection or require("virt").connect(self:virt_uri(), { host = self.name })
+  if connection then return connection end
+  local uri = self:virt_uri()
+  if listener and uri:find("^%w+%+%w+://[^/]") then listener(self, uri) end
+  return require("virt").connect(uri, { host = self.name })
 end
 
 local openers = {

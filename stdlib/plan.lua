@@ -22,7 +22,33 @@ function plan:add(one)
 end
 
 --- Adds a connection: { from =, to =, port =, encrypted = boolean, purpose = }.
-function plan:connection(connection) self.connections[#self.connections + 1] = connection end
+function plan:connection(connection)
+  for _, known in ipairs(self.connections) do
+    if known.from == connection.from and known.to == connection.to and known.purpose == connection.purpose
+      and known.port == connection.port then return end
+  end
+  self.connections[#self.connections + 1] = connection
+end
+
+local libvirt_ports = { tls = 16514, tcp = 16509 }
+
+-- Whom drover logged in as, and the port that answered.
+local login = [[echo "$(id -un) ${SSH_CONNECTION##* }"]]
+
+--- Adds the connection that drover itself has to a host; with a URI, that to its libvirt.
+function plan:own_connection(one, uri)
+  if uri then
+    local transport = uri:match("^%w+%+(%w+)")
+    self:connection { from = "here", to = one.name, encrypted = transport ~= "tcp",
+      port = tonumber(uri:match("://[^/]*:(%d+)/")) or libvirt_ports[transport] or 22,
+      purpose = "libvirt's control, " .. uri:gsub("%?.*$", "") }
+    return
+  end
+  local ok, result = core.pcall(one.query, one, { "sh", "-c", login, check = false })
+  local user, port = (ok and result.output or ""):match("^(%S+) (%d+)")
+  self:connection { from = "here", to = one.name, port = tonumber(port) or 22, encrypted = true,
+    purpose = ("ssh%s: drover's own programs, and libvirt's control"):format(user and " as " .. user or "") }
+end
 
 -- What a changing binding becomes while planning. Outside a step it refuses: such a change would have no undo.
 function plan:recorder()

@@ -69,6 +69,12 @@ function playbook.search_path(first)
   return folders
 end
 
+--- Whether a value is what playbook { ... } gives.
+function playbook.is_playbook(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "__index") == marker
+end
+
 --- Loads a file and gives its playbook with file = and text = added. As root, raises UNTRUSTED_FILE when others may
 -- write the file or a folder above it.
 function playbook.load_file(path)
@@ -97,7 +103,7 @@ function playbook.load_text(text, path)
     if not core.is_cancellation(loaded) then loaded.exit_code = 2 end
     error(loaded, 0)
   end
-  if type(loaded) ~= "table" or getmetatable(loaded) == nil or getmetatable(loaded).__index ~= marker then
+  if not playbook.is_playbook(loaded) then
     wrong(path, "it does not return a playbook", "the file must end in: return playbook { name = ..., ... }")
   end
   return { definition = loaded, file = path, text = text, name = loaded.name }

@@ -17,7 +17,8 @@ function run.new_id() return os.date("!%Y%m%d-%H%M%S-") .. files.random_hex(3) e
 -- The error as the journal keeps it: all that stood in the way, not only how many things.
 local function as_data(problem)
   return { code = problem.code, message = problem.message, hint = rawget(problem, "hint"),
-    host = rawget(problem, "host"), step = rawget(problem, "step"), faults = rawget(problem, "faults") }
+    host = rawget(problem, "host"), step = rawget(problem, "step"), faults = rawget(problem, "faults"),
+    broke_off = rawget(problem, "broke_off") }
 end
 
 -- What a changing binding becomes while a check runs: people make checks and plans because nothing is changed by them.
@@ -31,8 +32,12 @@ end
 local function check(ctx, loaded, values)
   if loaded.definition.check then
     local before = core.set_recorder(refuse_change)
-    local ok, problem = core.pcall(loaded.definition.check, ctx, values)
+    local ok, problem = core.xpcall(loaded.definition.check, core.complete_error, ctx, values)
     core.set_recorder(before)
+    -- What a check noted before it broke off is as true as if it had come to its end.
+    if not ok and #ctx.faults > 0 and not rawget(problem, "faults") then
+      problem.faults, problem.broke_off = ctx.faults, true
+    end
     if not ok then error(problem, 0) end
   end
   ctx:stop_on_faults()
@@ -53,10 +58,12 @@ function run.plan(loaded, values, options)
   local plan = require("plan").new()
   local ctx = context.new { run_id = run.new_id(), screen = options.screen, plan = plan, verbose = options.verbose,
     journal_path = options.journal_path }
+  local before = host.set_listener(function(...) plan:own_connection(...) end)
   local ok, problem = core.xpcall(function()
     check(ctx, loaded, values)
     plan:record(function() loaded.definition.run(ctx, values) end)
   end, core.complete_error)
+  host.set_listener(before)
   ctx:close()
   if not ok then error(problem, 0) end
   return plan, ctx.warnings

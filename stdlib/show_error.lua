@@ -74,7 +74,9 @@ local function add_last_lines(lines, problem)
   add_changes(lines, problem)
   local became = not core.is_cancellation(problem) and what_became(problem)
   -- All that stood in the way says it already.
-  if rawget(problem, "did_nothing") and rawget(problem, "faults") then became = nil end
+  if rawget(problem, "did_nothing") and rawget(problem, "faults") and not rawget(problem, "broke_off") then
+    became = nil
+  end
   lines[#lines + 1] = ("  %sdrover report %s tells it again"):format(became and became .. "; " or "", run)
 end
 
@@ -86,6 +88,7 @@ local function show_error(_, problem, verbose, as_json)
     return exit_code(problem)
   end
   local lines = first_lines(problem, verbose)
+  if rawget(problem, "broke_off") then lines[#lines + 1] = "  found before that:" end
   for _, fault in ipairs(rawget(problem, "faults") or {}) do
     lines[#lines + 1] = "  - " .. tostring(errors.new { message = fault.message, host = fault.host })
     if fault.hint then lines[#lines + 1] = "      " .. fault.hint end

@@ -51,7 +51,11 @@ return function(request)
   options.screen = screen.new(options.json and "json" or nil)
   if request.only_check then
     run.check(loaded, values, options)
-    options.screen:summary("Nothing stands in the way.", {})
+    if loaded.definition.check then
+      options.screen:summary("Nothing stands in the way.", {})
+    else
+      options.screen:summary(loaded.name .. " has no checks: nothing was looked at.", {}, "warn")
+    end
     return 0
   end
   if options.plan then

@@ -22,5 +22,10 @@ return function(request)
   end
   arg = { [0] = request.file, table.unpack(request.rest) }
   local code = core.closing(chunk, table.unpack(request.rest))
+  if type(code) == "table" and require("playbook").is_playbook(code) then
+    errors.raise { domain = "usage", code = "IS_PLAYBOOK", where = false,
+      message = request.file .. " is a playbook, and a playbook is not run as a script",
+      hint = "drover run " .. request.file }
+  end
   return math.type(code) == "integer" and code or 0
 end

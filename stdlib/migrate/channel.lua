@@ -130,6 +130,8 @@ local function grant_key(move, user, known_hosts)
   end)
 end
 
+local ssh_purposes = { ssh = "ssh: libvirt's control, memory and disks", tunnel = "ssh: libvirt's control and memory" }
+
 local function open_ssh(move)
   local ctx, source, destination = move.ctx, move.source, move.destination
   local run = ctx.run_id
@@ -138,7 +140,7 @@ local function open_ssh(move)
   local existing = move.p.key == "existing"
   if existing then make_directories(move) else grant_key(move, user, known_hosts) end
   ctx:connection { from = source.name, to = destination.name, port = port, encrypted = true,
-    purpose = move.p.channel == "ssh" and "ssh: libvirt's control, memory and disks" or "ssh: libvirt's control" }
+    purpose = ssh_purposes[move.p.channel] or "ssh: libvirt's control" }
   ctx:lease("tunnel", { host = source.name, destination = destination.name, run = run,
     address = move.to_address, port = port, user = user,
     existing = existing or nil, limit_s = limit_s(move), sockets = sockets(move, "/run/drover/" .. run .. "/sockets") })

@@ -60,6 +60,16 @@ test.case("ssh, p2p: a key, and a tunnel for control and memory; port 22 only", 
   test.equal(leases["run-directory"].qemu_user, "64055:994")
 end)
 
+test.case("the plan says what travels through the ssh connection of each channel", function()
+  local purposes = {}
+  for index, name in ipairs { "ssh", "tunnel", "direct" } do
+    local _, _, connections = open { channel = name, port = 49160 }
+    purposes[index] = connections[1].purpose
+  end
+  test.equal(purposes, { "ssh: libvirt's control, memory and disks", "ssh: libvirt's control and memory",
+    "ssh: libvirt's control" })
+end)
+
 test.case("A6: the tunnel of a move that may switch to post-copy outlives it, whatever the timeout does", function()
   for _, row in ipairs { { {}, 2400 }, { { timeout_action = "suspend" }, 1800 + 6 * 3600 },
     { { timeout_action = "post-copy" }, 1800 + 24 * 3600 }, { { policy = "post-copy" }, 1800 + 24 * 3600 },

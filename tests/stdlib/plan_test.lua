@@ -74,6 +74,21 @@ test.case("as data it has changes in order, with host, step and whether they are
   test.equal(json.encode(plan.new():data()), '{"changes":[],"connections":[]}')
 end)
 
+test.case("drover's own connections are in the plan, each once", function()
+  local one = plan.new()
+  local kvm2 = { name = "kvm2", query = function() return { output = "root 2222\n" } end }
+  one:own_connection(kvm2)
+  one:own_connection(kvm2)
+  one:own_connection(kvm2, "qemu+tls://kvm2/system?no_tty=1")
+  one:own_connection(kvm2, "qemu+tcp://kvm2:16000/system")
+  local text = one:text()
+  test.equal(table.concat(text, "\n", 4), [[
+Connections:
+  here -> kvm2 port 2222, encrypted: ssh as root: drover's own programs, and libvirt's control
+  here -> kvm2 port 16514, encrypted: libvirt's control, qemu+tls://kvm2/system
+  here -> kvm2 port 16000, NOT encrypted: libvirt's control, qemu+tcp://kvm2:16000/system]])
+end)
+
 test.case("a binding that changes something is recorded with its object and arguments", function()
   local one = plan.new()
   one.step = "write"

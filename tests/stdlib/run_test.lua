@@ -263,6 +263,21 @@ test.case("all faults of a check are raised at once, and nothing was run", funct
   test.equal({ tostring(problem), problem.hint }, { "kvm1: only", "its hint" })
 end)
 
+test.case("faults that were noted before the check broke off are told beside the error", function()
+  local _, problem, _, one = execute { check = function(ctx)
+    ctx:fault("first", "hint one", "kvm1")
+    ctx:ensure(false, "broken off")
+  end }
+  test.equal({ problem.message, problem.faults }, { "broken off",
+    { { message = "first", hint = "hint one", host = "kvm1" } } })
+  test.equal(json.decode(one.error).faults, problem.faults)
+  local written = {}
+  local _ <close> = test.replace(io, { stderr = {
+    write = function(_, ...) written[#written + 1] = table.concat { ... } end } })
+  require "show_error"(problem, false, false)
+  test.matches(table.concat(written), "broken off\n  found before that:\n  %- kvm1: first\n      hint one\n")
+end)
+
 test.case("a warning is shown once, and kept", function()
   local _, _, screen, one = execute { run = function(ctx)
     ctx:warn("careful", "or else")
