@@ -36,21 +36,28 @@ local function fail(fields)
   errors.raise(fields)
 end
 
---- The parts of "user@name:port", "[2001:db8::5]:22" or "name"; nil where a part is missing.
+-- The letters that ssh.connect refuses as well.
+local function is_name(text)
+  return text ~= "" and text:sub(1, 1) ~= "-" and not text:find("[%s%c'`\"$\\;&<>|(){}*?!,@/]")
+end
+
+--- The parts of "user@name:port", "[2001:db8::5]:22" or "name"; nil where a part is missing. Raises BAD_TARGET.
 function host.parse_target(target)
   local user, rest = target:match("^([^@]*)@(.*)$")
   rest = rest or target
   local name, port = rest:match("^%[(.*)%]:?(%d*)$")
-  if not name then
-    name, port = rest:match("^([^:]*):(%d+)$")
-    if not name then name, port = rest, "" end
-  end
-  local number = port ~= "" and tonumber(port) or nil
-  if name == "" or user == "" or name:sub(1, 1) == "-" or name:find("[%s/%c]") or number and number > 65535 then
-    fail { code = "BAD_TARGET", message = ("'%s' does not name a host"):format(target),
+  if not name then name, port = rest:match("^([^:]*):([^:]*)$") end
+  if not name then name, port = rest, nil end
+  if not is_name(name) or user and not is_name(user) then
+    fail { code = "BAD_TARGET", exit_code = 2, message = ("'%s' does not name a host"):format(target),
       hint = "write a name, user@name or user@name:port" }
   end
-  return { user = user, name = name, port = number }
+  local number = port and port:find("^%d+$") and math.tointeger(tonumber(port))
+  if port and port ~= "" and not (number and number >= 1 and number <= 65535) or rest:find("[^%]]:$") then
+    fail { code = "BAD_TARGET", exit_code = 2, message = ("'%s': '%s' is no port"):format(target, port),
+      hint = "a port is a number from 1 to 65535" }
+  end
+  return { user = user, name = name, port = number or nil }
 end
 
 local function is_local_name(name) return name == nil or name == "" or name == "localhost" end

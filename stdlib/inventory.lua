@@ -19,7 +19,7 @@ local inventory = {}
 local loaded  -- { path = string or nil, entries = { name = entry } }
 
 local function fail(code, message, hint)
-  errors.raise { domain = "host", code = code, message = message, hint = hint, where = false }
+  errors.raise { domain = "host", code = code, message = message, hint = hint, where = false, exit_code = 2 }
 end
 
 local function text(value) return type(value) == "string" and value ~= "" end
@@ -97,11 +97,14 @@ end
 local function read(path)
   local source = native.read_trusted_file(path)
   if not source then return nil end
-  local chunk = core.load_source(source, "@" .. path, {})
-  local ok, hosts = core.pcall(chunk)
+  local read_well, chunk = core.pcall(core.load_source, source, "@" .. path, {})
+  if not read_well then
+    fail("BAD_INVENTORY", tostring(chunk), "it is a Lua file: return { NAME = { address = \"...\" } }")
+  end
+  local ok, hosts = core.xpcall(chunk, core.complete_error)
   if not ok then
     if core.is_cancellation(hosts) then error(hosts, 0) end
-    fail("BAD_INVENTORY", errors.message(hosts), "hosts.lua sees no globals: write values, not calls")
+    fail("BAD_INVENTORY", tostring(hosts), "hosts.lua sees no globals: write values, not calls")
   end
   return { path = path, entries = check_all(path, hosts) }
 end

@@ -48,8 +48,11 @@ end)
 
 define("host", "HOST", function(declaration, text)
   -- A host that looks like an option would become one of ssh's.
-  if text == "" or text:find("^%-") or text:find("[%s%c]") then
-    bad(declaration, text, "a host", "write it as name, user@name:port, or an entry of hosts.lua")
+  local ok, problem = core.pcall(function() return require("host").parse_target(text) end)
+  if not ok then
+    local port = problem.message:match("('[^']*' is no port)$")
+    bad(declaration, text, port and "a host: " .. port or "a host",
+      port and problem.hint or "write it as name, user@name:port, or an entry of hosts.lua")
   end
   return text
 end)

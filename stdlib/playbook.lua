@@ -16,6 +16,7 @@
 -- Tested by tests/stdlib/playbook_test.lua.
 local core = require "drover.core"
 local errors = require "errors"
+local files = require "files"
 local params = require "params"
 
 local playbook = {}
@@ -54,14 +55,27 @@ local function define(definition)
   return setmetatable(definition, { __index = marker })
 end
 
---- Folders that hold playbooks, first wins: { path =, origin = }.
+-- Folders of the environment that are missing, and that were told.
+local told = {}
+
+--- Set by completion, which says nothing besides.
+playbook.is_quiet = false
+
+--- Folders that hold playbooks, first wins: { path =, origin = }. One of the environment that is none is said on
+-- standard error, once.
 function playbook.search_path(first)
   local folders = {}
   local function add(path, origin)
     if path and path ~= "" then folders[#folders + 1] = { path = path, origin = origin } end
   end
   add(first, "--playbooks")
-  for path in (os.getenv("DROVER_PLAYBOOKS") or ""):gmatch("[^:]+") do add(path, "$DROVER_PLAYBOOKS") end
+  for path in (os.getenv("DROVER_PLAYBOOKS") or ""):gmatch("[^:]+") do
+    add(path, "$DROVER_PLAYBOOKS")
+    if not playbook.is_quiet and not told[path] and not files.is_folder(path) then
+      io.stderr:write("drover: $DROVER_PLAYBOOKS: there is no folder ", path, "\n")
+      told[path] = true
+    end
+  end
   local home = os.getenv("HOME")
   add(home and home .. "/.config/drover/playbooks", "yours")
   add("/etc/drover/playbooks", "this machine's")
@@ -93,7 +107,11 @@ end
 -- something are refused while it loads: list, show and completion work without any host.
 function playbook.load_text(text, path)
   local environment = setmetatable({}, { __index = _G })
-  local chunk = core.load_source(text, "@" .. path, environment)
+  local read, chunk = core.pcall(core.load_source, text, "@" .. path, environment)
+  if not read then
+    chunk.exit_code = 2  -- nothing was tried
+    error(chunk, 0)
+  end
   local before, outer = core.set_loading("the playbook " .. path), loading
   loading = path
   local ok, loaded = core.xpcall(chunk, core.complete_error, path)
@@ -111,13 +129,13 @@ end
 
 --- All playbooks of the search path: a list of { name, path, origin, overrides = path or nil }.
 function playbook.list(first)
-  if first and first ~= "" and not require("files").is_folder(first) then
+  if first and first ~= "" and not files.is_folder(first) then
     errors.raise { domain = "usage", code = "NO_FOLDER", where = false,
       message = ("--playbooks: %s is not a folder"):format(first) }
   end
   local found, by_name = {}, {}
   for _, folder in ipairs(playbook.search_path(first)) do
-    for _, file in ipairs(require("files").list(folder.path)) do
+    for _, file in ipairs(files.list(folder.path)) do
       local name = file:match("^([%w][%w_-]*)%.lua$")
       if name then
         local entry = { name = name, path = folder.path .. "/" .. file, origin = folder.origin }

@@ -5,6 +5,9 @@ local errors = require "errors"
 
 local exit_codes = { usage = 2 }
 
+-- Wrong use that a binding found.
+local usage_codes = { AMBIGUOUS_RUN = true }
+
 local function as_data(problem)
   local data = {}
   for _, name in ipairs { "domain", "code", "message", "native", "op", "host", "object", "hint", "where" } do
@@ -24,6 +27,7 @@ end
 local function exit_code(problem)
   if rawget(problem, "needs_operator") then return 3 end
   if core.is_cancellation(problem) then return 130 end
+  if usage_codes[rawget(problem, "code")] then return 2 end
   return rawget(problem, "exit_code") or exit_codes[problem.domain] or 1
 end
 

@@ -6,9 +6,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "bindings/json/json.h"
+#include "host/base/log.h"
 #include "host/base/text.h"
 #include "host/base/visible.h"
 #include "host/cli/commands.h"
@@ -109,6 +111,40 @@ std::string missing_words(const CLI::App& app, const CLI::RequiredError& error) 
   return message;
 }
 
+// What is wrong with an option's value, in words that say the option and what it takes.
+std::string value_words(const CLI::App& app, const CLI::ParseError& error) {
+  std::string message = error.what();
+  std::vector<const CLI::App*> levels = app.get_subcommands([](const CLI::App* one) { return one->parsed(); });
+  levels.push_back(&app);
+  for (const CLI::App* level : levels) {
+    for (const CLI::Option* option : level->get_options()) {
+      const std::string& name = option->get_name();
+      if (message == "Could not convert: " + name + " = " + message.substr(message.find_last_of(' ') + 1)) {
+        return name + " takes no value";
+      }
+      if (message.rfind(name + ": ", 0) != 0) continue;
+      return name + (message.find("missing") != std::string::npos ? " needs a value, " + option->get_type_name()
+                                                                  : " is given more than once");
+    }
+  }
+  return message;
+}
+
+// What cannot be in front of a command; "" when all is well. --playbooks takes the next word, which may have been meant
+// as the command.
+std::string playbooks_problem(const std::vector<std::string>& arguments, const std::vector<std::string>& names) {
+  for (size_t index = 0; index < arguments.size() && arguments[index].rfind("--", 0) == 0; ++index) {
+    if (arguments[index] == "--playbooks=") return "--playbooks needs a value, DIR";
+    if (arguments[index] != "--playbooks") continue;
+    if (++index >= arguments.size()) return "--playbooks needs a value, DIR";
+    bool is_last = index + 1 >= arguments.size();
+    if (is_last && std::find(names.begin(), names.end(), arguments[index]) != names.end()) {
+      return "--playbooks needs a value, DIR, before the command '" + arguments[index] + "'";
+    }
+  }
+  return "";
+}
+
 // `drover help` and `drover help run`, as people ask for --help. What else there is to ask for is stdlib/help.lua's.
 void turn_help_around(std::vector<std::string>& arguments, size_t first_word, const std::vector<std::string>& names) {
   if (first_word >= arguments.size() || arguments[first_word] != "help") return;
@@ -181,9 +217,17 @@ int run_program(int argc, char** argv) {
     if (hint.empty()) hint = "a playbook is run with: drover run NAME; all commands: drover --help";
     return usage_error("there is no command '" + arguments[first_word] + "'", hint, as_json);
   }
+  if (std::string problem = playbooks_problem(arguments, names); !problem.empty()) {
+    return usage_error(problem, "as in: drover --playbooks ./playbooks list", as_json);
+  }
   if (arguments.empty()) {
-    std::fputs(app.help().c_str(), stdout);
-    return exit_done;
+    std::fputs(app.help().c_str(), stderr);
+    return exit_usage;
+  }
+  log::Level level{};
+  if (const char* wanted = std::getenv("DROVER_LOG"); wanted && *wanted != '\0' && !log::parse_level(wanted, level)) {
+    return usage_error(std::string("DROVER_LOG: '") + wanted + "' is no level of the log",
+                       "it knows trace, debug, info, warn, error and off", as_json);
   }
   turn_help_around(arguments, first_word, names);
   passed_on = take_passed_on(arguments);
@@ -206,12 +250,12 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::RequiredError& error) {
     return usage_error(missing_words(app, error), help_hint(app), as_json);
   } catch (const CLI::ParseError& error) {
-    return usage_error(error.what(), help_hint(app), as_json);
+    return usage_error(value_words(app, error), help_hint(app), as_json);
   } catch (const Error& error) {  // before any Lua runs: a broken installation, no memory
     std::fprintf(stderr, "drover: %s\n", visible(error.what()).c_str());
     return exit_failed;
   }
-  if (app.get_subcommands().empty()) std::fputs(app.help().c_str(), stdout);
+  if (app.get_subcommands().empty()) return usage_error("there is no command", help_hint(app), as_json);
   return code;
 }
 

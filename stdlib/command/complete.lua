@@ -92,6 +92,8 @@ local function first_plain(words, from, options)
   end
 end
 
+local only_of_run = { ["--plan"] = true, ["--keep-on-failure"] = true }
+
 local own_words = { "--plan", "--keep-on-failure", "--json", "--verbose", "--help" }
 
 local function values_of(declaration)
@@ -110,7 +112,7 @@ local function find_declaration(declarations, name)
 end
 
 -- The parameters of a playbook, and the values of the one before the cursor.
-local function playbook_words(request, name, before)
+local function playbook_words(request, name, before, command)
   local declarations = require("playbook").load(name, request.playbooks).definition.params
   local last, current = before[#before - 1], before[#before]
   local joined, begun = current:match("^%-%-([%w-]+)=(.*)$")
@@ -134,7 +136,7 @@ local function playbook_words(request, name, before)
     if repeats or not given[word] then add(found, word) end
   end
   for _, word in ipairs(own_words) do
-    if not given[word] then add(found, word) end
+    if not given[word] and (command == "run" or not only_of_run[word]) then add(found, word) end
   end
   return found
 end
@@ -165,7 +167,8 @@ local function candidates(request)
   if option and option.value ~= "" then return by_value[option.value] and by_value[option.value]() or {} end
   local positional = first_plain(words, place + 1, all)
   if (name == "run" or name == "check") and positional then
-    return playbook_words(request, words[positional], table.move(words, positional + 1, #words, 1, {}))
+    return playbook_words(request, words[positional], table.move(words, positional + 1, #words, 1, {}),
+      name)
   end
   if words[#words]:find("^%-") then return option_names(all, {}) end
   -- The positional that the cursor is at; the last one of a command may be given several times.
@@ -183,6 +186,7 @@ end
 
 return function(request)
   if #request.rest == 0 then request.rest = { "" } end
+  require("playbook").is_quiet = true
   local ok, found = core.pcall(candidates, request)
   if not ok then return 0 end
   local current, shown = request.rest[#request.rest], {}

@@ -5,6 +5,9 @@ local errors = require "errors"
 local help = require "help"
 
 return function(request)
+  if request.json then
+    errors.raise { domain = "usage", code = "NO_JSON", where = false, message = "help is for people: it has no --json" }
+  end
   local ok, problem = core.pcall(help.show, request.topic)
   if ok then return 0 end
   if errors.is(problem, "NO_HELP") then

@@ -96,6 +96,10 @@ local function show(one, entries, events)
 end
 
 return function(request)
+  if request.html and request.json then
+    errors.raise { domain = "usage", code = "BAD_USAGE", where = false, hint = "leave one of them out",
+      message = "report gives --html or --json, not both" }
+  end
   local store <close> = journal.open()
   local one = request.run ~= "" and store:find_run(request.run) or request.run == "" and store:runs(1)[1]
   if not one then

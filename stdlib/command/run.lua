@@ -10,6 +10,8 @@ local units = require "units"
 local own_flags = { ["--plan"] = "plan", ["--json"] = "json", ["-v"] = "verbose", ["--verbose"] = "verbose",
   ["--help"] = "help", ["-h"] = "help", ["--keep-on-failure"] = "keep_on_failure" }
 
+local only_of_run = { plan = true, keep_on_failure = true }
+
 local function split(request)
   local options, words = {}, {}
   for _, name in ipairs { "json", "verbose", "playbooks", "plan", "keep_on_failure" } do
@@ -20,6 +22,11 @@ local function split(request)
     local word = request.rest[index]
     if own_flags[word] then
       options[own_flags[word]] = true
+      if request.only_check and only_of_run[own_flags[word]] then
+        errors.raise { domain = "usage", code = "UNKNOWN_PARAMETER", where = false,
+          message = ("check has no '%s': it changes nothing"):format(word),
+          hint = ("drover run %s %s"):format(request.playbook, word) }
+      end
     elseif word == "--playbooks" or word:find("^%-%-playbooks=") then
       if word == "--playbooks" then index = index + 1 end
       options.playbooks = word:match("=(.*)$") or request.rest[index]
@@ -32,6 +39,13 @@ local function split(request)
     index = index + 1
   end
   return options, words
+end
+
+local function takes_hosts(declarations)
+  for _, declaration in ipairs(declarations) do
+    if declaration[2] == "host" or declaration.of == "host" then return true end
+  end
+  return false
 end
 
 local function show_plan(plan, options)
@@ -47,6 +61,8 @@ return function(request)
   local loaded = playbook.load(request.playbook, options.playbooks)
   if options.help then return require("command.show") { playbook = request.playbook, playbooks = options.playbooks } end
   local values = params.parse(loaded.definition.params, words, loaded.name)
+  -- What is wrong with the inventory is told before there is a run.
+  if takes_hosts(loaded.definition.params) then inventory.path() end
   require("show_error").configure(options)
   options.screen = screen.new(options.json and "json" or nil)
   if request.only_check then

@@ -60,8 +60,11 @@ test.case("a target has a user, a name and a port, or is refused", function()
   test.equal(host.parse_target "root@kvm2:2222", { user = "root", name = "kvm2", port = 2222 })
   test.equal(host.parse_target "a@[2001:db8::5]:22", { user = "a", name = "2001:db8::5", port = 22 })
   test.equal(host.parse_target "2001:db8::5", { name = "2001:db8::5" })
-  for _, bad in ipairs { "", "@kvm2", "root@", "-oProxyCommand=x", "kvm2:99999", "a b", "kvm2/x" } do
-    test.raises("BAD_TARGET", host.parse_target, bad)
+  for _, bad in ipairs { "", "@kvm2", "root@", "-oProxyCommand=x", "a b", "kvm2/x", "a,b", "a$b" } do
+    test.equal(test.raises("BAD_TARGET", host.parse_target, bad).exit_code, 2)
+  end
+  for _, bad in ipairs { "kvm2:99999", "kvm2:0", "kvm2:ssh", "kvm2:" } do
+    test.matches(test.raises("BAD_TARGET", host.parse_target, bad).message, "^'kvm2:.*': '.*' is no port$")
   end
   test.raises("BAD_ARGUMENT", host.connect, 5)
 end)

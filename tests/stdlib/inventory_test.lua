@@ -68,7 +68,13 @@ end)
 
 test.case("a syntax error names the line", function()
   with_file("return {\n  kvm1 = { address = \n}", function(path)
-    test.matches(tostring(test.raises("SYNTAX", inventory.load, path)), "hosts.lua:3")
+    local problem = test.raises("BAD_INVENTORY", inventory.load, path)
+    test.matches(tostring(problem), "hosts.lua:3")
+    test.equal({ problem.exit_code, problem.hint },
+      { 2, 'it is a Lua file: return { NAME = { address = "..." } }' })
+  end)
+  with_file("return {\n  kvm1 = { address = env('X') },\n}", function(path)
+    test.matches(tostring(test.raises("BAD_INVENTORY", inventory.load, path)), "hosts.lua:2: attempt to call")
   end)
 end)
 
