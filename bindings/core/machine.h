@@ -58,7 +58,7 @@ class Machine {
   virtual std::optional<FileInfo> stat_file(const std::string& path, CancelToken& token) = 0;
 };
 
-// exec, and COMMAND_FAILED when the exit code is not 0: with the first line of its standard error and its argv.
+// exec, and COMMAND_FAILED when the exit code is not 0: with that, the last line of its standard error and its argv.
 ExecResult exec_checked(Machine& machine, const ExecRequest& request, CancelToken& token);
 
 // What Lua holds of a machine: stdlib's host object carries one as its field "machine".

@@ -106,6 +106,6 @@ test.case("the inventory is searched in DROVER_INVENTORY, then in the configurat
   user.DROVER_INVENTORY = folder .. "/chosen.lua"
   test.matches(names_seen_with(user), "^chosen")
   user.DROVER_INVENTORY = folder .. "/none.lua"
-  test.matches(tostring(test.raises("COMMAND_FAILED", names_seen_with, user)), "there is no inventory")
+  test.matches(tostring(test.raises("COMMAND_FAILED", names_seen_with, user)), "code 2: +$DROVER_INVENTORY names it")
   machine:remove_directory(folder, { recursive = true })
 end)

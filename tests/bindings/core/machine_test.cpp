@@ -1,4 +1,4 @@
-// Shows what becomes of a program that fails on a machine: one error with the host, the first line that it said, its
+// Shows what becomes of a program that fails on a machine: one error with the host, the last line that it said, its
 // argv, and its exit code. What the machines themselves do is shown beside them (host/local_machine, ssh/ssh_machine).
 #include "bindings/core/machine.h"
 
@@ -37,16 +37,18 @@ TEST_CASE("a program that ends well gives its result, whatever it wrote to its e
   CHECK(result.errors == "a warning");
 }
 
-TEST_CASE("one that fails is an error with the first line of what it said, its host and its argv") {
+TEST_CASE("one that fails is an error with its exit code, the last line of what it said, its host and its argv") {
   Error error = error_of({3, "", "output", "\n first line\nsecond line\n"});
   CHECK(error.code == "COMMAND_FAILED");
-  CHECK(error.message == "nft failed: first line");
+  CHECK(error.message == "nft failed with exit code 3: second line");
   CHECK(error.host == "kvm1");
   CHECK(error.object == "nft list a b");
   CHECK(error.native == "exit code 3; first line\nsecond line");
 }
 
 TEST_CASE("one that said nothing on its errors is quoted from its output; one that was silent is named") {
-  CHECK(error_of({1, "", "said here\n", ""}).message == "nft failed: said here");
-  CHECK(error_of({1, "", "", ""}).message == "nft failed");
+  CHECK(error_of({1, "", "said here\n", ""}).message == "nft failed with exit code 1: said here");
+  CHECK(error_of({1, "", "", ""}).message == "nft failed with exit code 1");
+  CHECK(error_of({143, "TERM", "", ""}).message == "nft was ended by the signal TERM");
+  CHECK(error_of({1, "", "", ""}).hint.find("check = false") != std::string::npos);
 }

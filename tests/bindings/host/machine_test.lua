@@ -14,7 +14,7 @@ end
 test.case("exec gives output and exit code, and raises when it is not 0", function()
   test.equal(machine:exec { "echo", "a b" }, { exit_code = 0, output = "a b\n", errors = "" })
   local problem = test.raises("COMMAND_FAILED", machine.exec, machine, { "ls", "/no/such/folder" })
-  test.matches(tostring(problem), "localhost: ls failed: .*No such file")
+  test.matches(tostring(problem), "localhost: ls failed with exit code 2: .*No such file")
   test.equal(machine:query({ "sh", "-c", "exit 7", check = false }).exit_code, 7)
 end)
 

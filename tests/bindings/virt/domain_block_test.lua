@@ -71,7 +71,7 @@ test.case("a change of a disk is recorded while planning, and reads are real", f
       read_bytes = web:block_stats("vda").read_bytes
     end)
     test.equal(#plan.changes, 2)
-    test.matches(plan.changes[1].text, "block_resize%(vda, 1073741824%)")
+    test.matches(plan.changes[1].text, "block resize of web: vda, 1073741824")
     test.is_true(read_bytes >= 0)
   end)
 end)

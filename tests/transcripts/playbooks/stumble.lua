@@ -3,7 +3,8 @@ return playbook {
   name = "stumble",
   summary = "Fail, to see what a failure looks like.",
   params = {
-    { "how", "choice", choices = { "raise", "nil", "ensure", "connect" }, default = "raise", doc = "How to fail." },
+    { "how", "choice", choices = { "raise", "nil", "ensure", "connect", "program" },
+      default = "raise", doc = "How to fail." },
   },
   run = function(ctx, p)
     ctx:step("walk", function() end)
@@ -14,6 +15,8 @@ return playbook {
         ctx:ensure(1 == 2, "one is %d", 2)
       elseif p.how == "connect" then
         virt.connect "test:///does/not/exist.xml"
+      elseif p.how == "program" then
+        ctx:host("localhost"):exec { "sh", "-c", "echo first >&2; echo 'the reason' >&2; exit 3" }
       end
       local thing = {}
       return thing.field.deeper
