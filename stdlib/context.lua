@@ -80,6 +80,17 @@ local function note_machine(self, name)
   if one.facts then record(self, "host", { name = name, machine_id = one:facts().machine_id }) end
 end
 
+-- What a playbook gave is checked here, where its own line is still to be told. One who writes ctx.step("x", ...) gives
+-- the wrong self.
+local function expect(self, method, name, value, wanted)
+  local what, got = name, type(value)
+  if getmetatable(self) ~= context then what, wanted, got = "ctx", "a call with a colon", type(self)
+  elseif got == wanted then return end
+  errors.raise { code = "BAD_ARGUMENT",
+    message = ("ctx:%s: %s: expected %s, got %s"):format(method, what,
+      wanted:find(" ") and wanted or (wanted:find("^[aeiou]") and "an " or "a ") .. wanted, got) }
+end
+
 -- Runs f(...) with the task's scope set: the step that it belongs to, or the entry of the journal that it makes.
 local function within(scope, f, ...)
   local before = core.set_scope(scope)
@@ -126,6 +137,8 @@ end
 
 --- Runs body as a step that a person sees with its time. Gives what body gives.
 function context:step(label, body)
+  expect(self, "step", "label", label, "string")
+  expect(self, "step", "body", body, "function")
   local started_ms = async.monotonic_ms()
   local outer = core.scope()
   local scope = { step = label, has_undo = self.has_undo_for_next or outer and outer.has_undo }
@@ -158,11 +171,13 @@ end
 
 --- Notes something that stops the run; all of them are shown together when the check ends.
 function context:fault(message, hint, host_name)
+  expect(self, "fault", "message", message, "string")
   self.faults[#self.faults + 1] = { message = message, hint = hint, host = host_name }
 end
 
 --- Notes something that a person should know and that does not stop the run.
 function context:warn(message, hint)
+  expect(self, "warn", "message", message, "string")
   for _, known in ipairs(self.warnings) do
     if known.message == message then return end
   end
@@ -184,10 +199,19 @@ function context:stop_on_faults()
   error(problem, 0)
 end
 
+-- The kind of a name, once it is sure that it can make something of the arguments.
+local function find_kind(self, method, kind_name, arguments)
+  expect(self, method, "kind", kind_name, "string")
+  expect(self, method, "arguments", arguments, "table")
+  local kind = lease.find(kind_name)
+  lease.check_arguments(kind, arguments, "ctx:" .. method)
+  return kind
+end
+
 --- Grants a lease of a registered kind: temporary access or material that is always taken back. Gives its result.
 -- `secret` is handed to the kind and never written down.
 function context:lease(kind_name, arguments, secret)
-  local kind = lease.find(kind_name)
+  local kind = find_kind(self, "lease", kind_name, arguments)
   if self.planning then
     for _, described in ipairs(lease.describe(kind, arguments, self)) do
       described.temporary = true
@@ -220,7 +244,7 @@ end
 
 --- Registers what to do on failure or interrupt, until commit(). Call it before the act. Gives its number, for made().
 function context:undo(kind_name, arguments)
-  local kind = lease.find(kind_name)
+  local kind = find_kind(self, "undo", kind_name, arguments)
   if self.planning then return end
   note_undo(self)
   return entries.add(self.store, self, kind, arguments)
@@ -229,7 +253,7 @@ end
 --- Registers what must not be forgotten once the work stands, should the run end before its own steps did it. Call it
 -- before the work, and so before commit().
 function context:follow_up(kind_name, arguments)
-  local kind = lease.find(kind_name)
+  local kind = find_kind(self, "follow_up", kind_name, arguments)
   if self.planning then return end
   self.has_follow_up = true
   entries.add(self.store, self, kind, arguments)

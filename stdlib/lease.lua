@@ -35,11 +35,18 @@ local kinds = {}
 local needed = { lease = { "name", "describe", "grant", "probe", "revoke" }, undo = { "name", "describe", "undo" },
   follow_up = { "name", "describe", "follow_up" } }
 
+local register_names = { lease = "kind", undo = "undo_kind", follow_up = "follow_up_kind" }
+
 local function register(type_name, definition)
+  if type(definition) ~= "table" then
+    errors.raise { code = "BAD_KIND",
+      message = ("lease.%s { ... } takes a table, not a %s"):format(register_names[type_name], type(definition)) }
+  end
   for _, field in ipairs(needed[type_name]) do
     if definition[field] == nil then
+      local what = definition.name and ("the kind '%s'"):format(tostring(definition.name)) or "a kind"
       errors.raise { code = "BAD_KIND",
-        message = ("%s kind '%s' has no %s"):format(type_name:gsub("_", "-"), tostring(definition.name), field) }
+        message = ("lease.%s { ... }: %s has no %s"):format(register_names[type_name], what, field) }
     end
   end
   definition.type = type_name
@@ -90,6 +97,19 @@ function lease.describe(kind, arguments, env)
   local described = kind.describe(arguments, env)
   if described.text then described = { described } end
   return described
+end
+
+--- Raises BAD_ARGUMENT, with the playbook's line, when a kind's own description stumbles over arguments: one that it
+-- needs is missing. `who` is what the playbook called.
+function lease.check_arguments(kind, arguments, who)
+  local ok, problem = core.pcall(kind.describe, arguments)
+  if ok or not errors.is(errors.wrap(problem), "LUA_ERROR") then return end
+  local message = errors.message(errors.wrap(problem))
+  local missing = message:match("%(field '([%w_]+)'%)")
+  errors.raise { code = "BAD_ARGUMENT", cause = errors.wrap(problem),
+    message = ("%s: the kind '%s' %s"):format(who, kind.name, missing and "needs the argument '" .. missing .. "'"
+      or "can make nothing of its arguments: " .. message),
+    hint = ("stdlib/kinds/%s.lua says what it takes, if it is a stock one"):format(kind.name:gsub("-", "_")) }
 end
 
 --- The first line of a description: the label of a step or of a journal entry.

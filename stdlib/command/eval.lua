@@ -5,7 +5,10 @@ local display = require "display"
 
 -- An expression is code too: `drover eval '1 + 1'`.
 local function load(code)
-  local ok, chunk = core.pcall(core.load_source, "return " .. code, "=eval")
+  -- Not "return CODE": the line of a tail call is lost to its errors.
+  local expressions = code:match("^%s*return%s(.*)$") or code
+  local text = "return (function(...) return ... end)(" .. expressions .. "\n)"
+  local ok, chunk = core.pcall(core.load_source, text, "=eval")
   if ok then return chunk end
   local problem
   ok, problem = core.pcall(core.load_source, code, "=eval")

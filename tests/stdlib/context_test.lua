@@ -148,13 +148,34 @@ end)
 test.case("while planning nothing is granted, kept or undone, and connections are noted", function()
   with_context(function(ctx)
     ctx:connection { from = "a", to = "b", port = 22 }
-    ctx:undo("context-toy", {})
+    ctx:undo("context-toy", { name = "a" })
     ctx:commit()
     ctx:renew()
     ctx:release "context-toy"
     ctx:lease("context-toy", { name = "a" })
     test.equal({ #ctx.plan.connections, #ctx.plan.changes, ctx.plan.changes[1].temporary, there }, { 1, 1, true, {} })
   end, { plan = require("plan").new(), store = false })
+end)
+
+test.case("what a playbook gives wrongly is told with its own line", function()
+  with_context(function(ctx)
+    local rows = { { "step", "x" }, { "step", nil, print }, { "lease" }, { "lease", "context-toy" },
+      { "lease", "context-toy", {} }, { "undo", "context-toy", {} }, { "lease", "firewall-opening", {} }, { "fault" },
+      { "warn", {} } }
+    local seen = {}
+    for index, row in ipairs(rows) do
+      local problem = test.raises("BAD_ARGUMENT", function() ctx[row[1]](ctx, row[2], row[3]) end)
+      test.matches(problem.where, "context_test.lua:%d+$")
+      seen[index] = problem.message
+    end
+    test.equal(seen, { "ctx:step: body: expected a function, got nil", "ctx:step: label: expected a string, got nil",
+      "ctx:lease: kind: expected a string, got nil", "ctx:lease: arguments: expected a table, got nil",
+      "ctx:lease: the kind 'context-toy' needs the argument 'name'",
+      "ctx:undo: the kind 'context-toy' needs the argument 'name'",
+      "ctx:lease: the kind 'firewall-opening' needs the argument 'ports'",
+      "ctx:fault: message: expected a string, got nil", "ctx:warn: message: expected a string, got table" })
+    test.matches(test.raises("BAD_ARGUMENT", function() ctx.step("x", print) end).message, "a call with a colon")
+  end)
 end)
 
 test.case("a host is connected once, by whichever task asks first; what was used is closed last first", function()
