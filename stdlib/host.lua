@@ -85,7 +85,15 @@ function host.connect(name, options)
   local target = host.parse_target(name)
   local entry = inventory.find(target.name)
   local arguments = ssh_arguments(name, target, entry, options)
-  local machine = require("ssh").connect(entry and (entry.address or target.name) or name, arguments)
+  local connected, machine = core.pcall(require("ssh").connect, entry and (entry.address or target.name) or name,
+    arguments)
+  if not connected then
+    if errors.is(machine, "BAD_KEY") and entry and entry.host_key then
+      machine.message = ("%s: %s: host_key: %s"):format(inventory.path(), entry.name, machine.message)
+      machine.hint, machine.exit_code = ("drover trust %s shows the key of the host"):format(name), 2
+    end
+    error(machine, 0)
+  end
   local one = host.wrap(machine, { name = name, target = target, entry = entry, options = arguments })
   if listener then listener(one) end
   return one

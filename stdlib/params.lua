@@ -131,15 +131,21 @@ define("map", "OLD=NEW,...", function(declaration, text)
   return values
 end)
 
+local keys = { "doc", "default", "required", "choices", "of", "least", "most", "complete" }
+local is_key = { [1] = true, [2] = true }
+for _, key in ipairs(keys) do is_key[key] = true end
+
 --- Checks a list of declarations; raises BAD_PLAYBOOK and names what is wrong.
 function params.check_declarations(declarations, where)
   local seen = {}
   for index, declaration in ipairs(declarations) do
-    local name, kind = declaration[1], declaration[2]
+    local is_table = type(declaration) == "table"
+    local name, kind = is_table and declaration[1], is_table and declaration[2]
     local function wrong(text)
       errors.raise { code = "BAD_PLAYBOOK", where = false, exit_code = 2,
         message = ("%s: parameter %s: %s"):format(where, name or index, text) }
     end
+    if not is_table then wrong("it is written { \"name\", \"type\", doc = \"...\" }") end
     if type(name) ~= "string" or not name:match("^%l[%l%d-]*$") then wrong("its name must be like 'max-memory'") end
     if not types[kind] then
       local names = {}
@@ -148,6 +154,13 @@ function params.check_declarations(declarations, where)
       local near = core.nearest(tostring(kind), names)
       wrong(("unknown type '%s'%s"):format(tostring(kind), near and "; did you mean '" .. near .. "'?" or
         "; it knows " .. table.concat(names, ", ")))
+    end
+    for key in pairs(declaration) do
+      if not is_key[key] then
+        local near = core.nearest(tostring(key), keys)
+        wrong(("unknown key '%s'%s"):format(tostring(key), near and "; did you mean '" .. near .. "'?" or
+          "; it knows " .. table.concat(keys, ", ")))
+      end
     end
     if reserved[name] then wrong("the name belongs to 'drover run' itself") end
     if kind == "choice" and type(declaration.choices) ~= "table" then wrong("a choice needs choices = { ... }") end
@@ -158,8 +171,8 @@ function params.check_declarations(declarations, where)
     if seen[name] then wrong("declared twice") end
     seen[name] = true
     local default = declaration.default
-    local is_table = kind == "list" or kind == "map"
-    if type(default) == "table" and not is_table or default ~= nil and is_table and type(default) ~= "table"
+    local is_many = kind == "list" or kind == "map"
+    if type(default) == "table" and not is_many or default ~= nil and is_many and type(default) ~= "table"
       and type(default) ~= "string" then
       wrong(("its default is a %s"):format(type(default)))
     end
@@ -266,7 +279,25 @@ function params.complete(declarations, values, playbook_name)
       message = ("%s needs %s"):format(playbook_name, table.concat(missing, " and ")),
       hint = ("'drover show %s' says what they mean"):format(playbook_name) }
   end
-  return values
+  return params.strict(declarations, values, playbook_name)
+end
+
+--- Makes reading a parameter that is not declared an error with the nearest name. Not for stdlib: its words serve
+-- playbooks that have fewer parameters.
+function params.strict(declarations, values, playbook_name)
+  local names, declared = {}, {}
+  for index, declaration in ipairs(declarations) do
+    names[index] = params.field(declaration[1])
+    declared[names[index]] = true
+  end
+  return setmetatable(values, { __index = function(_, name)
+    local reader = debug.getinfo(2, "S")
+    if declared[name] or reader and reader.source:find("^@stdlib/") then return nil end
+    local near = core.nearest(tostring(name), names)
+    errors.raise { code = "UNKNOWN_PARAMETER",
+      message = ("%s has no parameter '%s'"):format(playbook_name, tostring(name)),
+      hint = near and ("did you mean p.%s?"):format(near) or "declare it in params" }
+  end })
 end
 
 -- A parameter as it is written on the command line.

@@ -152,12 +152,23 @@ function playbook.list(first)
   return found
 end
 
+--- Loads one of the list. Raises BAD_PLAYBOOK when it calls itself otherwise than its file: it would be run under one
+-- name, and be another in the list of the runs.
+function playbook.load_entry(entry)
+  local loaded = playbook.load_file(entry.path)
+  if loaded.name ~= entry.name then
+    wrong(entry.path, ("its name is '%s', and its file says '%s'"):format(loaded.name, entry.name),
+      ("write name = \"%s\", or name the file %s.lua"):format(entry.name, loaded.name))
+  end
+  return loaded
+end
+
 --- The playbook of a name (from the search path) or of a path. Raises NO_PLAYBOOK with the nearest name.
 function playbook.load(name, first)
   if name:find("/") or name:find("%.lua$") then return playbook.load_file(name) end
   local names = {}
   for _, entry in ipairs(playbook.list(first)) do
-    if entry.name == name then return playbook.load_file(entry.path) end
+    if entry.name == name then return playbook.load_entry(entry) end
     names[#names + 1] = entry.name
   end
   local near = core.nearest(name, names)

@@ -6,7 +6,7 @@ local screen = require "screen"
 return function(request)
   local rows = {}
   for _, entry in ipairs(playbook.list(request.playbooks)) do
-    local ok, loaded = core.pcall(playbook.load_file, entry.path)
+    local ok, loaded = core.pcall(playbook.load_entry, entry)
     rows[#rows + 1] = { name = entry.name, origin = entry.origin, path = entry.path, overrides = entry.overrides,
       summary = ok and loaded.definition.summary or nil, error = not ok and errors.message(loaded) or nil }
   end

@@ -86,6 +86,14 @@ test.case("what the caller says counts before the target, and that before the in
   end)
 end)
 
+test.case("a bad host key of the inventory is named with its file and its host", function()
+  with({}, [[return { kvm1 = { address = "127.0.0.1", host_key = "ssh-ed25519 AAAA" } }]], function()
+    local problem = test.raises("BAD_KEY", host.connect, "kvm1")
+    test.matches(problem.message, "/hosts.lua: kvm1: host_key: not a public key")
+    test.equal({ problem.hint, problem.exit_code }, { "drover trust kvm1 shows the key of the host", 2 })
+  end)
+end)
+
 test.case("ssh is told what a person calls a host of the inventory: its errors have that name", function()
   local ssh, calls = fake_ssh()
   with({ ssh = ssh }, [[return { kvm1 = { address = "10.0.0.11" } }]], function()

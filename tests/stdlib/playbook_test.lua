@@ -66,7 +66,7 @@ test.case("first found wins, what it overrides is told, and the nearest name is 
   end })
   fakes.write(first.path .. "/toy.lua", good)
   fakes.write(second.path .. "/toy.lua", (good:gsub("A toy", "Another")))
-  fakes.write(second.path .. "/other-thing.lua", good)
+  fakes.write(second.path .. "/other-thing.lua", (good:gsub('"toy"', '"thing"')))
   fakes.write(second.path .. "/.hidden.lua", good)
   fakes.write(second.path .. "/notes.txt", "no playbook")
   local list = playbook.list()
@@ -78,6 +78,10 @@ test.case("first found wins, what it overrides is told, and the nearest name is 
   test.equal(test.raises("NO_PLAYBOOK", playbook.load, "other-thng").hint, "did you mean 'other-thing'?")
   test.equal(test.raises("NO_PLAYBOOK", playbook.load, "other-thng").domain, "usage")
   test.raises("NO_PLAYBOOK", playbook.load, "./toy.lua")
+  -- It would be run under one name, and be another in the list of the runs.
+  local problem = test.raises("BAD_PLAYBOOK", playbook.load, "other-thing")
+  test.matches(problem.message, "other%-thing.lua: its name is 'thing', and its file says 'other%-thing'$")
+  test.equal({ problem.exit_code, playbook.load(second.path .. "/other-thing.lua").name }, { 2, "thing" })
 end)
 
 test.case("the search path: --playbooks, $DROVER_PLAYBOOKS, yours, this machine's, stock", function()
