@@ -3,6 +3,7 @@
 -- Tested by tests/stdlib/params_test.lua.
 local core = require "drover.core"
 local errors = require "errors"
+local json = require "json"
 local layout = require "layout"
 local units = require "units"
 
@@ -114,7 +115,7 @@ define("choice", "CHOICE", function(declaration, text)
 end)
 
 define("list", "A,B,...", function(declaration, text)
-  local values = {}
+  local values = json.array {}
   for item in tostring(text):gmatch("[^,]+") do
     values[#values + 1] = types[declaration.of or "text"].parse(declaration, item)
   end
@@ -267,7 +268,8 @@ function params.complete(declarations, values, playbook_name)
       if default == nil and declaration.required ~= false then
         missing[#missing + 1] = "--" .. declaration[1]
       elseif type(default) == "table" then
-        values[field] = {}  -- a copy: what a run does with it must not change the declaration
+        -- A copy: what a run does with it must not change the declaration.
+        values[field] = declaration[2] == "list" and json.array {} or {}
         for key, value in pairs(default) do values[field][key] = value end
       elseif default ~= nil then
         values[field] = types[declaration[2]].parse(declaration, default)

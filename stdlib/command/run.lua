@@ -48,9 +48,11 @@ local function takes_hosts(declarations)
   return false
 end
 
-local function show_plan(plan, options)
+local function show_plan(plan, warnings, options)
   if options.json then
-    print(json.encode(plan:data()))
+    local data = plan:data()
+    data.event, data.warnings = "plan", json.array(warnings)
+    print(json.encode(data))
   else
     screen.say(table.concat(plan:text(terminal.width()), "\n"))
   end
@@ -75,7 +77,10 @@ return function(request)
     return 0
   end
   if options.plan then
-    show_plan((run.plan(loaded, values, options)), options)
+    -- For a program the plan is one document, its warnings inside.
+    if options.json then options.screen.event = function() end end
+    local plan, warnings = run.plan(loaded, values, options)
+    show_plan(plan, warnings, options)
     return 0
   end
   require("recovery").finish_dead_runs(options.screen)

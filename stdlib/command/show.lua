@@ -11,8 +11,10 @@ return function(request)
   if request.json then
     local list = {}
     for index, declaration in ipairs(definition.params) do
+      local default = declaration.default
+      if declaration[2] == "list" and type(default) == "table" then default = json.array { table.unpack(default) } end
       list[index] = { name = declaration[1], type = declaration[2], doc = declaration.doc,
-        default = declaration.default, choices = declaration.choices,
+        default = default, choices = declaration.choices,
         required = declaration.default == nil and declaration.required ~= false }
     end
     print(json.encode { name = loaded.name, summary = definition.summary, file = loaded.file,
