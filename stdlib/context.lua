@@ -5,8 +5,8 @@ local change = require "change"
 local core = require "drover.core"
 local entries = require "entries"
 local errors = require "errors"
+local history = require "history"
 local hosts = require "hosts"
-local journal = require "journal"
 local json = require "json"
 local lease = require "lease"
 
@@ -273,16 +273,9 @@ function context:commit()
   entries.commit(self.store, self)
 end
 
--- The journal, to look into it while checking or planning; nil when there is none, for a look makes none.
-local function existing_journal(path)
-  path = path or journal.folder() .. "/journal.db"
-  local file <close> = io.open(path)
-  return file and journal.open { path = path } or nil
-end
-
 --- Says what the run is about (a domain's UUID). Raises DOMAIN_BUSY when another run of it is not finished.
 function context:about(object)
-  local looked_into <close> = not self.store and existing_journal(self.journal_path) or nil
+  local looked_into <close> = not self.store and history.existing_journal(self.journal_path) or nil
   local store = self.store or looked_into
   if not store then return end
   local holder

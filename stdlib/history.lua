@@ -2,8 +2,17 @@
 -- Tested by tests/stdlib/history_test.lua.
 local core = require "drover.core"
 local errors = require "errors"
+local journal = require "journal"
 
 local history = {}
+
+--- The journal, to look into it: of `path`, or of this user without it. nil when there is none, for a look makes none.
+function history.existing_journal(path)
+  path = path or journal.folder() .. "/journal.db"
+  local file <close>, _, number = io.open(path)
+  if not file and number == 2 then return nil end  -- ENOENT; all else is for the journal to say
+  return journal.open { path = path }
+end
 
 local outcomes = {
   done = { "done", "good" }, failed = { "failed", "bad" }, interrupted = { "interrupted", "warn" },

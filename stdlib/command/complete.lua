@@ -52,7 +52,7 @@ end
 
 local function runs()
   local ids = {}
-  local ok, list = core.pcall(function() return require("journal").open():runs(20) end)
+  local ok, list = core.pcall(function() return require("history").existing_journal():runs(20) end)
   for _, one in ipairs(ok and list or {}) do add(ids, one.id) end
   return ids
 end

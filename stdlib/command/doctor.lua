@@ -2,9 +2,11 @@
 -- it. It only looks. Exit code 1 when something is missing. Tested by tests/stdlib/command/doctor_test.lua.
 local core = require "drover.core"
 local errors = require "errors"
+local history = require "history"
 local journal = require "journal"
 local layout = require "layout"
 local screen = require "screen"
+local script = require "script"
 
 -- What mends something depends on the distribution's package names.
 local packages = {
@@ -78,12 +80,24 @@ define("firewall", function(one)
   return nil, errors.message(backend), rawget(backend, "hint") or "drover could not ask the firewall; see -v"
 end)
 
+-- The nearest folder that is there, and whether a folder can be made in it: even root makes none in /proc.
+local nearest_folder = [[
+d=$1
+while [ ! -e "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done
+case $(stat -f -c %T "$d") in proc | sysfs | cgroup*fs) exit 1 ;; esac
+[ -d "$d" ] && [ -w "$d" ]
+]]
+
 define("journal", function(one)
   if not one:is_local() then return "is kept where drover runs" end
   local folder = journal.folder()
   local ok, problem = core.pcall(function()
-    local store = journal.open()
-    store:close()
+    local store = history.existing_journal()
+    if store then store:close() end
+    if not store and script.read(one, nearest_folder, { folder }, { check = false }).exit_code ~= 0 then
+      errors.raise { code = "NO_FOLDER", message = folder .. " cannot be made",
+        hint = "DROVER_STATE names another folder" }
+    end
   end)
   if ok then return folder .. " can be written" end
   local mend = rawget(problem, "hint") or ("mkdir -p %s && chmod 700 %s"):format(folder, folder)

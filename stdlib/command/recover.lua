@@ -2,13 +2,13 @@
 -- nothing more. With the options a person settles what no host will tell.
 -- Tested by tests/stdlib/recovery_test.lua and tests/transcripts/run.in.
 local core = require "drover.core"
-local journal = require "journal"
+local history = require "history"
 local recovery = require "recovery"
 local screen = require "screen"
 
 -- The one run that was asked for; raises when there is nothing to recover of it.
 local function asked_for(store, id)
-  local one = store:find_run(id)
+  local one = store and store:find_run(id)
   if not one then
     errors.raise { domain = "usage", code = "NO_RUN", where = false, message = "there is no run " .. id,
       hint = "'drover runs' lists them" }
@@ -54,8 +54,8 @@ end
 
 return function(request)
   local view = screen.new(request.json and "json" or nil)
-  local store <close> = journal.open()
-  local list = request.run ~= "" and asked_for(store, request.run) or request.run == "" and recovery.unfinished(store)
+  local store <close> = history.existing_journal()
+  local list = request.run ~= "" and asked_for(store, request.run) or store and recovery.unfinished(store)
   local count, problems, left = recovery.finish_each(store, list or {}, view,
     word_of(request, store, list or {}))
   if #problems > 0 then

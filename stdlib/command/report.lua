@@ -1,7 +1,6 @@
 -- drover report [RUN] [--html]: one run's steps, leases and errors, from the journal.
 -- Tested by tests/stdlib/command/report_test.lua.
 local history = require "history"
-local journal = require "journal"
 local layout = require "layout"
 local screen = require "screen"
 local units = require "units"
@@ -100,8 +99,8 @@ return function(request)
     errors.raise { domain = "usage", code = "BAD_USAGE", where = false, hint = "leave one of them out",
       message = "report gives --html or --json, not both" }
   end
-  local store <close> = journal.open()
-  local one = request.run ~= "" and store:find_run(request.run) or request.run == "" and store:runs(1)[1]
+  local store <close> = history.existing_journal()
+  local one = store and (request.run ~= "" and store:find_run(request.run) or request.run == "" and store:runs(1)[1])
   if not one then
     errors.raise { domain = "usage", code = "NO_RUN", where = false, hint = "'drover runs' lists them",
       message = request.run == "" and "there are no runs yet" or "there is no run " .. request.run }

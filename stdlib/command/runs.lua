@@ -1,6 +1,5 @@
 -- drover runs: the runs in the journal, newest first. Tested by tests/stdlib/command/runs_test.lua.
 local history = require "history"
-local journal = require "journal"
 local layout = require "layout"
 local screen = require "screen"
 local units = require "units"
@@ -8,8 +7,8 @@ local units = require "units"
 local most = 100
 
 return function(request)
-  local store <close> = journal.open()
-  local list = store:runs(most)
+  local store <close> = history.existing_journal()
+  local list = store and store:runs(most) or {}
   if request.json then
     for _, one in ipairs(list) do
       one.playbook_text = nil

@@ -1,6 +1,6 @@
 -- drover undo RUN: takes back what a run kept on purpose (run --keep-on-failure).
 -- Tested by tests/stdlib/recovery_test.lua.
-local journal = require "journal"
+local history = require "history"
 local recovery = require "recovery"
 local screen = require "screen"
 
@@ -10,8 +10,8 @@ end
 
 return function(request)
   local view = screen.new(request.json and "json" or nil)
-  local store <close> = journal.open()
-  local one = store:find_run(request.run)
+  local store <close> = history.existing_journal()
+  local one = store and store:find_run(request.run)
   if not one then refuse("NO_RUN", nil, "there is no run " .. request.run, "'drover runs' lists them") end
   if one.alive then refuse("RUN_ALIVE", one, ("run %s is at work"):format(one.id), "wait for it, or stop it") end
   if not one.kept then
