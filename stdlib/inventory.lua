@@ -6,9 +6,9 @@
 --              groups = { "rack1" }, fence = function(here, entry) ... end },
 --   }
 --
--- Every field may be left out. The file is searched as $DROVER_INVENTORY, ~/.config/drover/hosts.lua,
--- /etc/drover/hosts.lua; the first one counts. It sees no globals: it is data. fence is for playbooks that
--- fail over, and gets what it needs; no command calls it.
+-- Every field may be left out. The file is searched as $DROVER_INVENTORY, ~/.config/drover/hosts.lua (or in
+-- $XDG_CONFIG_HOME), /etc/drover/hosts.lua; the first one counts. It sees no globals: it is data. fence is for
+-- playbooks that fail over, and gets what it needs; no command calls it.
 -- Tested by tests/stdlib/inventory_test.lua.
 local core = require "drover.core"
 local errors = require "errors"
@@ -109,14 +109,20 @@ local function read(path)
   return { path = path, entries = check_all(path, hosts) }
 end
 
+--- Where a person's own hosts.lua and playbooks are: in $XDG_CONFIG_HOME or ~/.config. nil without a home.
+function inventory.config_folder()
+  local home, config = os.getenv "HOME", os.getenv "XDG_CONFIG_HOME"
+  if not config or config == "" then config = home and home .. "/.config" end
+  return config and config .. "/drover"
+end
+
 local function search()
   local chosen = os.getenv "DROVER_INVENTORY"
   if chosen and chosen ~= "" then
     return read(chosen) or fail("NO_FILE", "there is no inventory " .. chosen, "$DROVER_INVENTORY names it")
   end
-  local home = os.getenv "HOME"
-  local config = os.getenv "XDG_CONFIG_HOME" or home and home .. "/.config"
-  return config and read(config .. "/drover/hosts.lua") or read "/etc/drover/hosts.lua" or { entries = {} }
+  local config = inventory.config_folder()
+  return config and read(config .. "/hosts.lua") or read "/etc/drover/hosts.lua" or { entries = {} }
 end
 
 local function current()

@@ -76,8 +76,8 @@ function playbook.search_path(first)
       told[path] = true
     end
   end
-  local home = os.getenv("HOME")
-  add(home and home .. "/.config/drover/playbooks", "yours")
+  local config = require("inventory").config_folder()
+  add(config and config .. "/playbooks", "yours")
   add("/etc/drover/playbooks", "this machine's")
   add(core.playbooks, "stock")
   return folders
