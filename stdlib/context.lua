@@ -26,7 +26,6 @@ function context.new(options)
     faults = {},
     changed = {},
     warnings = {},
-    granted = {},
     rows = {},
     used = {},
     noted_machines = {},
@@ -220,8 +219,7 @@ function context:lease(kind_name, arguments, secret)
     return kind.planned and kind.planned(arguments) or {}
   end
   note_machine(self, arguments.host)
-  local result, sequence = as_entry(entries.grant, self.store, self, kind, arguments, secret)
-  self.granted[#self.granted + 1] = { kind = kind_name, label = lease.label(kind, arguments), sequence = sequence }
+  local result = as_entry(entries.grant, self.store, self, kind, arguments, secret)
   record(self, "lease", { kind = kind_name, label = lease.label(kind, arguments) })
   self.screen:event("lease", { kind = kind_name, label = lease.label(kind, arguments) })
   return result

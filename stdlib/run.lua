@@ -130,6 +130,31 @@ local function keep(ctx)
   return true
 end
 
+-- "tunnel, domain-lock (2)", the kinds of a list of entries; nil of none.
+local function kinds_of(list)
+  local counts, kinds = {}, {}
+  for _, entry in ipairs(list) do
+    if not counts[entry.kind] then kinds[#kinds + 1] = entry.kind end
+    counts[entry.kind] = (counts[entry.kind] or 0) + 1
+  end
+  for index, kind in ipairs(kinds) do
+    if counts[kind] > 1 then kinds[index] = ("%s (%d)"):format(kind, counts[kind]) end
+  end
+  return #kinds > 0 and table.concat(kinds, ", ") or nil
+end
+
+-- The row of the summary about the leases, from what the journal says in the end. It is for the screen: a report reads
+-- the entries themselves, and what a later recovery made of them.
+local function report_leases(ctx)
+  local taken_back = {}
+  for _, entry in ipairs(ctx.store:entries(ctx.run_id)) do
+    local was_made = entry.type == "lease" and entry.result ~= ""
+    if was_made and entry.state == "ended" then taken_back[#taken_back + 1] = entry end
+  end
+  local kinds = kinds_of(taken_back)
+  if kinds then ctx:report("granted and taken back", kinds) end
+end
+
 -- The end of a run, with interrupts held back. Gives the error that the run ends with, if any.
 local function finish(ctx, problem, options)
   local left, notes = {}, {}
@@ -141,6 +166,7 @@ local function finish(ctx, problem, options)
   if #ctx.rows > 0 then
     core.pcall(ctx.store.add_event, ctx.store, ctx.run_id, "summary", json.encode(json.array(ctx.rows)))
   end
+  core.pcall(report_leases, ctx)
   ctx.store:end_run(ctx.run_id, state_of(problem, left), problem and json.encode(as_data(problem)) or "")
   for _, note in ipairs(notes) do
     ctx:warn("the journal could not be written while the run ended: " .. errors.message(note),

@@ -174,15 +174,6 @@ function after.summarise(move)
   if #copied > 0 then
     ctx:report("disks", ("%s copied; the source's files stay"):format(table.concat(copied, ", ")))
   end
-  local counts, kinds = {}, {}
-  for _, one in ipairs(ctx.granted) do
-    if not counts[one.kind] then kinds[#kinds + 1] = one.kind end
-    counts[one.kind] = (counts[one.kind] or 0) + 1
-  end
-  for index, kind in ipairs(kinds) do
-    if counts[kind] > 1 then kinds[index] = ("%s (%d)"):format(kind, counts[kind]) end
-  end
-  if #kinds > 0 then ctx:report("granted and taken back", table.concat(kinds, ", ")) end
 end
 
 return after

@@ -56,7 +56,7 @@ test.case("a run that ends well is done, its leases are gone, its work stays", f
   end }
   test.is_nil(problem)
   test.equal({ there, one.state, one.object }, { { made = true }, "done", "" })
-  test.equal(ctx.rows, { { "name", "text" } })
+  test.equal(ctx.rows, { { "name", "text" }, { "granted and taken back", "run-toy" } })
   test.equal(screen.steps, { { label = "the step", ok = true } })
   there = {}
 end)
@@ -138,6 +138,9 @@ test.case("a lease that stays needs an operator; the first error comes first", f
 
   _, problem, _, one = execute { run = function(ctx) ctx:lease("run-toy", { name = "stuck", stuck = true }) end }
   test.equal({ problem.code, problem.needs_operator, one.state }, { "NOT_TAKEN_BACK", true, "needs_operator" })
+  for _, event in ipairs(one.events) do
+    test.is_nil(event.data:find("granted and taken back", 1, true))  -- nor would a later recovery change that row
+  end
   there = {}
 end)
 
