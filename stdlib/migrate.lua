@@ -1,8 +1,8 @@
 --- Moving a domain: the words of live-migrate and of site playbooks like it.
 --
 -- migrate.open(ctx, p) gives a move: both hosts, the domain, its disks. The other functions take that move.
--- Parts: migrate/storage.lua (disks), channel.lua (how bytes travel), job.lua (the move itself), after.lua (what
--- follows it). Tested by tests/stdlib/migrate_test.lua and tests/lab/suites/live_migrate.
+-- Parts: migrate/storage.lua, volumes.lua and devices.lua (disks), channel.lua (how bytes travel), job.lua (the move
+-- itself), after.lua (what follows it). Tested by tests/stdlib/migrate_test.lua and tests/lab/suites/live_migrate.
 local async = require "async"
 local core = require "drover.core"
 local domain_process = require "domain_process"
@@ -100,6 +100,7 @@ function migrate.open(ctx, p)
   move.inactive = move.persistent and xml.parse(move.domain:xml { inactive = true }) or nil
   move.new_name = p.new_name ~= "" and p.new_name or move.name
   move.disks = storage.disks(move)
+  require("migrate.volumes").resolve(move)
   move.from_address = source:address_for(destination)
   move.to_address = p.migrate_address ~= "" and p.migrate_address or destination:address_for(source)
   ctx.move = move

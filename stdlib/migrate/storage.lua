@@ -1,8 +1,10 @@
 --- The disks of a move: which there are, which both hosts share, and making the others at the destination.
--- Shared or not is found by experiment: a file made on one host, looked for on the other.
+-- Shared or not is found by experiment: a file made on one host, looked for on the other. Block devices are asked who
+-- they are (migrate/devices.lua), and what only a name on the network leads to is shared by that name.
 -- Tested by tests/stdlib/migrate_storage_test.lua and the lab's tests.
 local async = require "async"
 local core = require "drover.core"
+local devices = require "migrate.devices"
 local errors = require "errors"
 local lease = require "lease"
 local script = require "script"
@@ -12,19 +14,22 @@ local storage = {}
 
 local source_attributes = { file = "file", block = "dev" }
 
---- The disks of the live definition: a list of { target, device, type, path, format, cache, readonly, shareable,
--- transient, backing = { paths }, node }. path is nil for an empty drive and for network disks.
+--- The disks of the live definition: a list of { target, device, type, path, path_there, format, cache, readonly,
+-- shareable, transient, backing = { paths }, backing_devices = { those of them that are block devices }, node }. path is
+-- nil for an empty drive and for network disks. Volumes are resolved by migrate/volumes.lua.
 function storage.disks(move)
   local list = {}
   for _, node in ipairs(move.live:find_all("/domain/devices/disk")) do
     local kind = node:attribute("type")
-    local backing = {}
+    local backing, backing_devices = {}, {}
     for _, file in ipairs(node:find_all("backingStore//source")) do
       backing[#backing + 1] = file:attribute("file") or file:attribute("dev")
+      backing_devices[#backing_devices + 1] = file:attribute("dev")
     end
+    local path = source_attributes[kind] and node:value("source/@" .. source_attributes[kind]) or nil
     list[#list + 1] = {
       target = node:value("target/@dev"), device = node:attribute("device") or "disk", type = kind,
-      path = (kind == "file" or kind == "block") and node:value("source/@" .. source_attributes[kind]) or nil,
+      path = path, path_there = path, backing_devices = backing_devices,
       has_source = node:find("source") ~= nil,
       format = node:value("driver/@type") or "raw", cache = node:value("driver/@cache"),
       readonly = node:find("readonly") ~= nil, shareable = node:find("shareable") ~= nil,
@@ -52,62 +57,82 @@ local network_file_systems = { nfs = true, ceph = true, smb2 = true, cifs = true
   gfs2 = true, ocfs2 = true, gpfs = true, lustre = true, glusterfs = true, ["fuse.glusterfs"] = true,
   ["fuse.ceph"] = true, ["fuse.ceph-fuse"] = true, ["fuse.mfs"] = true, ["fuse.juicefs"] = true }
 
---- The file system of each folder on a host: { [folder] = "ext2/ext3", ... }.
+--- The file system of each folder on a host, in their order: { "ext2/ext3", ... }.
 local function file_systems(one, folders)
   if #folders == 0 then return {} end
-  local kinds, index = {}, 0
-  for line in script.read(one, kind_of_folder, folders).output:gmatch("[^\n]+") do
-    index = index + 1
-    kinds[folders[index]] = line
-  end
+  local kinds = {}
+  for line in script.read(one, kind_of_folder, folders).output:gmatch("[^\n]+") do kinds[#kinds + 1] = line end
   return kinds
 end
 
---- The folders of the writable file disks, each once.
-function storage.folders(move)
-  local folders, seen = {}, {}
-  for _, disk in ipairs(move.disks) do
-    local folder = disk.type == "file" and storage.is_writable(disk) and folder_of(disk.path)
-    if folder and not seen[folder] then
-      seen[folder] = true
-      folders[#folders + 1] = folder
-    end
-  end
-  return folders
+local function is_file(disk) return disk.type == "file" and disk.path ~= nil and storage.is_writable(disk) end
+
+-- The folder of a disk; for a volume whose pool is elsewhere there, both folders.
+local function place_of(disk)
+  local here, there = folder_of(disk.path), folder_of(disk.path_there or disk.path)
+  return { name = here == there and here or here .. " -> " .. there, here = here, there = there }
 end
 
-local identity = [[for f in "$@"; do stat -L -c %i:%s -- "$f" 2>/dev/null || echo absent; done]]
-
--- Folders in which a disk has the same inode number and size on both hosts: two local disks would not. Not the other
--- way round: a host may remember a size for a second or three that the other one just changed.
-local function alike_folders(move)
-  local paths, alike = {}, {}
+--- The folders of the writable file disks, each once: a list of { name, here, there }.
+function storage.places(move)
+  local places, seen = {}, {}
   for _, disk in ipairs(move.disks) do
-    if disk.type == "file" and storage.is_writable(disk) then paths[#paths + 1] = disk.path end
+    local place = is_file(disk) and place_of(disk)
+    if place and not seen[place.name] then
+      seen[place.name] = true
+      places[#places + 1] = place
+    end
   end
-  if #paths == 0 then return alike end
-  local seen = async.parallel({ move.source, move.destination }, function(one)
-    local list = {}
+  return places
+end
+
+-- Inode, size, and when it was made, where the file system knows that ("0" and "-" are: not known).
+local identity = [[for f in "$@"; do stat -L -c '%i:%s %W' -- "$f" 2>/dev/null || echo absent; done]]
+
+local function is_alike(here, there)
+  local file, made = here:match("^(%d+:%d+) (%S+)$")
+  local other_file, other_made = there:match("^(%d+:%d+) (%S+)$")
+  if not file or file ~= other_file then return false end
+  return made == other_made or tonumber(made) == nil or tonumber(other_made) == nil or tonumber(made) <= 0
+    or tonumber(other_made) <= 0
+end
+
+-- Places in which a disk has the same inode number and size on both hosts: two local disks would not. Not the other
+-- way round: a host may remember a size for a second or three that the other one just changed.
+local function alike_places(move)
+  local files, alike = {}, {}
+  for _, disk in ipairs(move.disks) do
+    if is_file(disk) then files[#files + 1] = disk end
+  end
+  if #files == 0 then return alike end
+  local seen = async.parallel({ "path", "path_there" }, function(field)
+    local list, paths = {}, {}
+    for index, disk in ipairs(files) do paths[index] = disk[field] or disk.path end
+    local one = field == "path" and move.source or move.destination
     for line in script.read(one, identity, paths).output:gmatch("[^\n]+") do list[#list + 1] = line end
     return list
   end)
-  for index, path in ipairs(paths) do
-    if seen[1][index] ~= "absent" and seen[1][index] == seen[2][index] then alike[folder_of(path)] = true end
+  for index, disk in ipairs(files) do
+    if is_alike(seen[1][index] or "absent", seen[2][index] or "absent") then alike[place_of(disk).name] = true end
   end
   return alike
 end
 
---- What can be said of each folder by reading alone: "shared" or "local". For check and plan; the run makes the
--- experiment and stops when it says otherwise.
+--- What can be said of each place by reading alone, by its name: "shared" or "local". For check and plan; the run makes
+-- the experiment and stops when it says otherwise.
 function storage.guess(move)
   if move.storage_guess then return move.storage_guess end
-  local folders = storage.folders(move)
-  local kinds = async.parallel({ move.source, move.destination }, function(one) return file_systems(one, folders) end)
-  local alike = alike_folders(move)
+  local places = storage.places(move)
+  local kinds = async.parallel({ "here", "there" }, function(side)
+    local folders = {}
+    for index, place in ipairs(places) do folders[index] = place[side] end
+    return file_systems(side == "here" and move.source or move.destination, folders)
+  end)
+  local alike = alike_places(move)
   local guesses = {}
-  for _, folder in ipairs(folders) do
-    local networked = network_file_systems[kinds[1][folder]] and network_file_systems[kinds[2][folder]]
-    guesses[folder] = (networked or alike[folder]) and "shared" or "local"
+  for index, place in ipairs(places) do
+    local networked = network_file_systems[kinds[1][index]] and network_file_systems[kinds[2][index]]
+    guesses[place.name] = (networked or alike[place.name]) and "shared" or "local"
   end
   move.storage_guess = guesses
   return guesses
@@ -115,18 +140,39 @@ end
 
 local is_there = [[[ -e "$1" ] && echo yes || echo no]]
 
--- The experiment: a file with the run's name, made on the source, looked for on the destination.
-local function experiment(move, folder)
-  local path = folder .. "/.drover-" .. move.run_id
-  move.ctx:lease("probe-file", { host = move.source.name, path = path, other_host = move.destination.name })
-  if move.ctx.planning then return storage.guess(move)[folder] == "shared" end
-  local found = script.read(move.destination, is_there, { path }).output:find("yes") ~= nil
-  local guess = storage.guess(move)[folder]
-  if found ~= (guess == "shared") then
-    errors.raise { code = "STORAGE_UNCLEAR", host = move.destination.name, object = folder, where = false,
-      message = ("%s looks %s on both hosts, but a file made on %s is %s there"):format(folder, guess,
+-- A file with the run's name, made on the source, looked for on the destination. Where root may not write, as on NFS
+-- that squashes it, what can be read must do when a person vouches for it.
+local function look_from_there(move, place)
+  local name = "/.drover-" .. move.run_id
+  local ok, problem = core.pcall(move.ctx.lease, move.ctx, "probe-file", { host = move.source.name,
+    path = place.here .. name, other_host = move.destination.name })
+  if not ok then
+    if core.is_cancellation(problem) or move.p.storage ~= "shared" then error(problem, 0) end
+    move.ctx:warn(("no file can be made in %s to see whether it is shared: %s"):format(place.here,
+      errors.message(problem)))
+    return storage.guess(move)[place.name] == "shared"
+  end
+  if move.ctx.planning then return storage.guess(move)[place.name] == "shared" end
+  return script.read(move.destination, is_there, { place.there .. name }).output:find("yes") ~= nil
+end
+
+-- The experiment, once for a place.
+local function experiment(move, place)
+  move.experiments = move.experiments or {}
+  if move.experiments[place.name] == nil then move.experiments[place.name] = look_from_there(move, place) end
+  return move.experiments[place.name]
+end
+
+-- For storage "auto" what is seen and what the file systems look like must agree, or a person says which it is.
+local function is_shared(move, place)
+  local found = experiment(move, place)
+  local guess = storage.guess(move)[place.name]
+  if move.p.storage == "auto" and found ~= (guess == "shared") then
+    errors.raise { code = "STORAGE_UNCLEAR", host = move.destination.name, object = place.here, where = false,
+      message = ("%s looks %s on both hosts, but a file made on %s is %s there"):format(place.name, guess,
         move.source.name, found and "seen" or "not seen"),
-      hint = "say which it is: --storage shared or --storage copy" }
+      hint = found and "say which it is: --storage shared or --storage copy"
+        or "look at what is mounted there on both hosts; if the disks are to be copied: --storage copy" }
   end
   return found
 end
@@ -140,11 +186,11 @@ local function wanted_copy(move, disk)
   return false
 end
 
---- Decides for every disk: disk.action = "shared", "copy" or "skip". is_shared(folder) answers for storage "auto";
--- without it, what reading alone can tell.
-function storage.decide(move, is_shared)
+--- Decides for every disk: disk.action = "shared", "copy" or "skip". answer(place) says for storage "auto" whether both
+-- hosts share a place; without it, what reading alone can tell.
+function storage.decide(move, answer)
   local known = {}
-  is_shared = is_shared or function(folder) return storage.guess(move)[folder] == "shared" end
+  answer = answer or function(place) return storage.guess(move)[place.name] == "shared" end
   for _, disk in ipairs(move.disks) do
     if not storage.is_writable(disk) then
       disk.action = "skip"
@@ -152,14 +198,14 @@ function storage.decide(move, is_shared)
       disk.action = "shared"  -- both hosts reach it by its name, whatever is said of the others
     elseif move.p.storage ~= "auto" then
       disk.action = move.p.storage
-    elseif disk.type ~= "file" then
-      disk.action = "shared"  -- block and network disks: libvirt and the other host's devices decide (preflight)
+    elseif not is_file(disk) then
+      disk.action = "shared"  -- if its device there is the same one: storage.objections
     else
-      local folder = folder_of(disk.path)
-      if known[folder] == nil then known[folder] = is_shared(folder) end
-      disk.action = known[folder] and "shared" or "copy"
+      local place = place_of(disk)
+      if known[place.name] == nil then known[place.name] = answer(place) end
+      disk.action = known[place.name] and "shared" or "copy"
     end
-    -- "Copy just these": a list that names others says that this one is shared, and preflight looks whether it is.
+    -- "Copy just these": a list that names others says that this one is shared, and it is looked whether it is.
     local wanted = disk.action ~= "skip" and wanted_copy(move, disk)
     if wanted then disk.action = "copy" elseif wanted == false and disk.action == "copy" then disk.action = "shared" end
   end
@@ -185,10 +231,10 @@ end
 
 local function volume_xml(disk, capacity_bytes)
   return xml.build { "volume",
-    { "name", disk.path:match("[^/]+$") },
+    { "name", disk.path_there:match("[^/]+$") },
     { "capacity", tostring(capacity_bytes), unit = "bytes" },
     { "allocation", "0", unit = "bytes" },
-    { "target", { "path", disk.path }, { "format", type = disk.format }, encryption_of(disk) },
+    { "target", { "path", disk.path_there }, { "format", type = disk.format }, encryption_of(disk) },
   }:to_text()
 end
 
@@ -201,21 +247,21 @@ local function make_volume(move, disk)
   disk.capacity_bytes = capacity_bytes
   if ctx.planning then
     ctx.plan:add { host = destination.name,
-      text = ("make %s, %s, %s"):format(disk.path, disk.format, units.format_size(capacity_bytes)) }
+      text = ("make %s, %s, %s"):format(disk.path_there, disk.format, units.format_size(capacity_bytes)) }
     return
   end
   -- A link counts as something there, whatever it points to. The answer is the host's clock when the path is free.
-  local free_at_s = tonumber(script.read(destination, is_free, { disk.path }).output)
+  local free_at_s = tonumber(script.read(destination, is_free, { disk.path_there }).output)
   if not free_at_s then
     errors.raise { code = "VOLUME_EXISTS", host = destination.name, where = false,
-      message = disk.path .. " is there already",
+      message = disk.path_there .. " is there already",
       hint = "remove it, or say --storage shared if it is the same storage" }
   end
-  local pool = destination.virt:pool_of_path(folder_of(disk.path))
+  local pool = destination.virt:pool_of_path(folder_of(disk.path_there))
   -- A file that somebody removed by hand still has its entry in the pool's list.
-  if destination.virt:volume_of_path(disk.path) then pool:refresh() end
+  if destination.virt:volume_of_path(disk.path_there) then pool:refresh() end
   local sequence = ctx:undo("created-volume", { host = destination.name, other_host = move.source.name,
-    path = disk.path, source_path = disk.path, run = move.run_id, uuid = move.uuid, free_at_s = free_at_s,
+    path = disk.path_there, source_path = disk.path, run = move.run_id, uuid = move.uuid, free_at_s = free_at_s,
     format = disk.format, capacity_bytes = capacity_bytes })
   -- libvirt cannot stop making it: what appears after an interrupt would be nobody's.
   local ok, problem = core.pcall(async.shield, pool.create_volume, pool, volume_xml(disk, capacity_bytes))
@@ -228,7 +274,7 @@ local function make_volume(move, disk)
     end
     error(problem, 0)
   end
-  ctx:made(sequence, lease.find("created-volume").identity(destination, disk.path))
+  ctx:made(sequence, lease.find("created-volume").identity(destination, disk.path_there))
 end
 
 -- Its file has said what it can: the sooner it is gone, the fewer pools read it into their lists. What does not go now
@@ -238,15 +284,90 @@ local function end_experiment(move)
   if not ok and core.is_cancellation(problem) then error(problem, 0) end
 end
 
---- Decides for each disk, and makes those that are copied at the destination.
+-- Whether a network disk is reached by a name that means another place on each host.
+local function is_local_name(node)
+  for _, host in ipairs(node:find_all("source/host")) do
+    local name = host:attribute("name") or ""
+    if host:attribute("transport") == "unix" or name == "localhost" or name == "::1" or name:find("^127%.") then
+      return true
+    end
+  end
+  return false
+end
+
+--- What stands in the way of the disks as storage.decide left them: a list of { message, hint, host }. For file disks
+-- the experiment answers, in the run.
+function storage.objections(move)
+  local list = {}
+  local function object(host, message, hint) list[#list + 1] = { message = message, hint = hint, host = host.name } end
+  for _, disk in ipairs(move.disks) do
+    local by_word = disk.action ~= "shared" or move.p.storage == "shared"
+    if disk.problem then
+      list[#list + 1] = { message = ("disk %s: %s"):format(disk.target, disk.problem), hint = disk.hint,
+        host = disk.problem_host }
+    elseif disk.type == "network" and is_local_name(disk.node) and not by_word then
+      object(move.destination, ("disk %s is reached through the host itself, which is another one there"):format(
+        disk.target), "only when both lead to the same storage: --storage shared")
+    elseif disk.type ~= "network" and disk.type ~= "block" and not is_file(disk) and not by_word then
+      object(move.destination, ("whether disk %s (type '%s') is the same there is not known"):format(disk.target,
+        disk.type), "only when you know that both hosts write the same storage: --storage shared")
+    end
+  end
+  for _, one in ipairs(devices.judge(move)) do
+    local message, hint = devices.objection(move, one)
+    if message then object(move.destination, message, hint) end
+  end
+  return list
+end
+
+-- What the plan says of disks that are not made and not copied.
+local function plan_shared(move)
+  local function say(text) move.ctx.plan:add { host = move.destination.name, text = text } end
+  for _, one in ipairs(devices.judge(move)) do
+    say(("open %s, %s"):format(one.path, devices.is_by_word(move, one)
+      and "which you say is the same device (--storage shared): " .. one.why or "the same device on both hosts"))
+  end
+  for _, disk in ipairs(move.disks) do
+    if disk.action == "shared" and disk.type == "network" then
+      say(("open %s as %s %s, which both hosts reach by that name"):format(disk.target,
+        disk.node:value("source/@protocol") or "volume",
+        disk.node:value("source/@name") or disk.node:value("source/@volume") or ""))
+    end
+  end
+end
+
+-- A file that an earlier move left has the right name, size and format: only what is seen from both hosts is shared.
+local function prove_shared(move)
+  for _, disk in ipairs(move.disks) do
+    if disk.action == "shared" and is_file(disk) then
+      local place = place_of(disk)
+      if not is_shared(move, place) and not move.ctx.planning then
+        errors.raise { code = "NOT_SHARED", host = move.destination.name, object = disk.path, where = false,
+          message = ("%s is not the same file there: what %s makes in %s is not seen"):format(disk.path_there,
+            move.source.name, place.here),
+          hint = "an earlier move may have left a copy; without --storage shared the disk is copied" }
+      end
+    end
+  end
+  local objection = storage.objections(move)[1]
+  if objection then
+    errors.raise { code = "NOT_SHARED", host = objection.host, where = false, message = objection.message,
+      hint = objection.hint }
+  end
+end
+
+--- Decides for each disk, proves that the shared ones are, and makes those that are copied at the destination.
 function storage.prepare(move)
-  storage.decide(move, function(folder) return experiment(move, folder) end)
+  storage.decide(move, function(place) return is_shared(move, place) end)
+  prove_shared(move)
+  if move.ctx.planning then plan_shared(move) end
   end_experiment(move)
   for _, disk in ipairs(move.disks) do
     if disk.action == "copy" then make_volume(move, disk) end
   end
 end
 
+storage.place_of = place_of
 storage.folder_of = folder_of
 
 return storage
