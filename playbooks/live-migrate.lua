@@ -35,9 +35,11 @@ definition too, unless you say --undefine-source.]],
       doc = "p2p: the source's daemon leads, and goes on if drover dies; the guest then waits paused at the "
         .. "destination until drover recover starts it. managed: drover leads." },
     { "storage", "choice", choices = { "auto", "shared", "copy" }, default = "auto",
-      doc = "Whether both hosts see the same disks; auto finds out by experiment." },
+      doc = "Whether both hosts see the same disks; auto finds out by experiment. shared is your word where that "
+        .. "says nothing, as for a device without an identity." },
     { "copy-disks", "list", of = "name", default = {}, doc = "Copy just these disks, such as vda,vdb." },
-    { "port", "port", required = false, doc = "Port for channel direct or tls; a free one without it." },
+    { "port", "port", required = false, doc = "Port for channel direct or tls, and the next one too when disks are "
+      .. "copied; free ones without it." },
     { "migrate-address", "text", default = "", doc = "Destination's address, as the source reaches it." },
     { "listen-address", "text", default = "", doc = "Address that the destination listens on." },
 
@@ -65,7 +67,8 @@ definition too, unless you say --undefine-source.]],
     { "policy", "choice", choices = { "none", "minimal-downtime", "suspend-workload", "post-copy" },
       default = "minimal-downtime", doc = "What to do when the move does not converge (stdlib/migrate/converge.lua)." },
     { "key", "choice", choices = { "ed25519", "rsa4096", "existing", "none" }, default = "ed25519",
-      doc = "The run's own key; existing or none: use the access that the source has." },
+      doc = "The run's own key; existing: the one that the source has; none: no ssh from the source at all, for "
+        .. "--mode managed with --channel direct or tls only." },
   },
 
   check = function(ctx, p)

@@ -234,6 +234,65 @@ end
 --- The port of the destination's ssh server.
 function channel.ssh_port(move) return (ssh_server_of(move)) end
 
+--- Why the move would find no ports, for the checks: message and hint; nil when there are such.
+function channel.port_problem(move)
+  local _, _, count = channel.port_range(move)
+  local _, problem = errors.catch("PORT_BUSY", choose_ports, move, count)
+  if problem then return problem.message, problem.hint end
+end
+
+-- What sshd would do with the source's connection, with its Match blocks, and the groups of the user.
+local ssh_rules = [[
+PATH=$PATH:/usr/sbin:/sbin
+sshd -T -C "user=$1,host=$2,addr=$2,laddr=$3,lport=$4" 2>/dev/null
+echo "groups $(id -Gn -- "$1" 2>/dev/null)"]]
+
+-- Whether a word of AllowUsers and its like means the user: "root", "ro*", "root@10.0.0.*". A network after the @ is
+-- taken to hold the address: sshd itself says so if it does not.
+local function means(word, user, address)
+  local function like(pattern, text)
+    return text:find("^" .. pattern:gsub("[^%w*?]", "%%%0"):gsub("%*", ".*"):gsub("%?", ".") .. "$") ~= nil
+  end
+  local name, place = word:match("^(.-)@(.*)$")
+  return like(name or word, user) and (not place or place:find("/", 1, true) ~= nil or like(place, address))
+end
+
+--- What in the destination's sshd would end the run in its middle: the words of its configuration, as
+-- "AllowStreamLocalForwarding no"; nil when nothing does, or when sshd does not say.
+function channel.ssh_refusal(move)
+  local user = move.destination:facts().user or "root"
+  local text = script.read(move.destination, ssh_rules, { user, move.from_address, move.to_address,
+    channel.ssh_port(move) }, { check = false }).output
+  local rules, groups = {}, {}
+  for name, value in text:gmatch("(%l+) ([^\n]*)") do
+    rules[name] = rules[name] and rules[name] .. " " .. value or value
+  end
+  for group in (rules.groups or ""):gmatch("%S+") do groups[#groups + 1] = group end
+  local function names(rule, whom)
+    for word in (rules[rule] or ""):gmatch("%S+") do
+      for _, one in ipairs(whom) do
+        if means(word, one, move.from_address) then return true end
+      end
+    end
+    return false
+  end
+  local forwarding = rules.allowstreamlocalforwarding
+  if rules.disableforwarding == "yes" then return "DisableForwarding yes" end
+  if forwarding == "no" or forwarding == "remote" then return "AllowStreamLocalForwarding " .. forwarding end
+  if rules.pubkeyauthentication == "no" then return "PubkeyAuthentication no" end
+  local root_rule = user == "root" and rules.permitrootlogin
+  if root_rule == "no" or root_rule == "forced-commands-only" and move.p.key == "existing" then
+    return "PermitRootLogin " .. root_rule
+  end
+  if names("denyusers", { user }) then return "DenyUsers " .. rules.denyusers end
+  if rules.allowusers and not names("allowusers", { user }) then return "AllowUsers " .. rules.allowusers end
+  if names("denygroups", groups) then return "DenyGroups " .. rules.denygroups end
+  if rules.allowgroups and not names("allowgroups", groups) then return "AllowGroups " .. rules.allowgroups end
+end
+
+--- Whether the move needs an ssh connection from the source to the destination.
+channel.needs_ssh = needs_ssh
+
 --- Opens the channel that the parameters ask for.
 function channel.open(move)
   if needs_ssh(move) then open_ssh(move) end

@@ -15,8 +15,8 @@ local storage = {}
 local source_attributes = { file = "file", block = "dev" }
 
 --- The disks of the live definition: a list of { target, device, type, path, path_there, format, cache, readonly,
--- shareable, transient, backing = { paths }, backing_devices = { those of them that are block devices }, node }. path is
--- nil for an empty drive and for network disks. Volumes are resolved by migrate/volumes.lua.
+-- shareable, transient, backing = { paths }, backing_devices = { those of them that are devices }, node }.
+-- An empty drive and a network disk have no path. Volumes are resolved by migrate/volumes.lua.
 function storage.disks(move)
   local list = {}
   for _, node in ipairs(move.live:find_all("/domain/devices/disk")) do

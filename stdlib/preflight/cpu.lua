@@ -10,6 +10,17 @@ end
 
 local is_there = [[for f in "$@"; do [ -e "$f" ] || echo "$f"; done; exit 0]]
 
+-- libvirt makes the folder of its own NVRAM files when it is missing, and no other one.
+local nvram_there = [[
+[ ! -e "$1" ] || exit 0
+echo "no file"
+[ -z "$2" ] || [ -e "$2" ] || echo "no template"
+case "$1" in /var/lib/libvirt/qemu/nvram/*) exit 0;; esac
+[ -d "${1%/*}" ] || echo "no folder"]]
+
+local have = [[PATH=$PATH:/usr/local/bin:/usr/sbin
+for p in "$@"; do command -v "$p" >/dev/null || echo "$p"; done; exit 0]]
+
 return {
   { "the CPU", function(move)
     local cpu = move.live:find("/domain/cpu")
@@ -79,6 +90,33 @@ return {
     for file in script.read(move.destination, is_there, files).output:gmatch("[^\n]+") do
       move.ctx:fault("the domain starts from " .. file .. ", which is missing",
         "copy it to the same path, or install the firmware package", move.destination.name)
+    end
+  end },
+
+  -- A20: what is in it comes with the guest's memory; the file is made there, of its template when it has one.
+  { "NVRAM", function(move)
+    local node = move.live:find("/domain/os/nvram")
+    if not node then return end
+    local path = node:value("source/@file") or node:value("source/@dev") or node:text()
+    if path:sub(1, 1) ~= "/" then return end
+    local template, device = node:attribute("template"), node:value("source/@dev")
+    local said = script.read(move.destination, nvram_there, { path, template or "" }).output
+    local missing = device and said:find("no file") and path or said:find("no folder") and path:match("^(.*)/")
+      or said:find("no template") and template
+    if missing then
+      move.ctx:fault(("its NVRAM is %s, and %s is missing"):format(path, missing),
+        device and "attach the same device there" or missing == template and "install the firmware package there"
+          or ("mkdir -p %s"):format(missing), move.destination.name)
+    end
+  end },
+
+  -- A21: the TPM's state travels, but only to an swtpm.
+  { "the emulated TPM", function(move)
+    if not move.live:find("/domain/devices/tpm/backend[@type='emulator']") then return end
+    local missing = script.read(move.destination, have, { "swtpm", "swtpm_setup" }).output:gsub("%s+", " ")
+    if missing ~= "" then
+      move.ctx:fault("the guest has an emulated TPM, and these are missing: " .. missing,
+        "apt install swtpm swtpm-tools", move.destination.name)
     end
   end },
 

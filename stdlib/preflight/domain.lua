@@ -6,6 +6,7 @@ local units = require "units"
 -- What libvirt 9.0 refuses to move [src/qemu/qemu_migration.c, qemuMigrationSrcIsAllowed], and what to do about it.
 local immovable = {
   { "/domain/devices/hostdev[@type='pci' or @mode='subsystem' and @type='pci']", "a host PCI device is attached" },
+  { "/domain/devices/interface[@type='hostdev'][not(teaming)]", "an interface is a PCI device of this host" },
   { "/domain/devices/hostdev[@type='usb']", "a host USB device is attached" },
   { "/domain/devices/hostdev[@type='scsi' or @type='mdev']", "a host SCSI or mediated device is attached" },
   { "/domain/devices/filesystem", "a host folder is shared with the guest (filesystem)" },
@@ -126,8 +127,9 @@ return {
       ctx:fault("--undefine-source without --persistent would leave no definition anywhere")
     end
     if p.key == "none" and (p.channel == "ssh" or p.mode == "p2p") then
-      ctx:fault("--key none leaves the source no way to the destination",
-        "use --mode managed with --channel direct or tls, or --key existing")
+      ctx:fault(("--key none means no ssh from the source at all, and %s needs it"):format(
+        p.channel == "ssh" and "--channel ssh" or "--mode p2p"),
+        "use --mode managed with --channel direct or tls; --key existing is the one that the source has")
     end
   end },
 }

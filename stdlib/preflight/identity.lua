@@ -71,12 +71,27 @@ return {
     end
   end },
 
+  { "autostart", function(move)
+    if not move.autostart then return end
+    if move.p.autostart == "off" then
+      move.ctx:warn("it starts with its host now, and with --autostart off no host starts it any more")
+    elseif not move.p.persistent then
+      move.ctx:warn(("it starts with its host now, and without --persistent %s cannot start it"):format(
+        move.destination.name), ("%s would start its old disks at boot: virsh autostart --disable %s"):format(
+        move.source.name, move.name))
+    end
+  end },
+
+  -- In a check and a plan too: there it is known before anybody begins.
   { "room for the journal", function(move)
-    if not move.ctx.store then return end
-    local free_bytes = host.connect("localhost"):disk_space(journal.folder()).available_bytes
+    local folder = move.ctx.journal_path and move.ctx.journal_path:match("^(.*)/") or journal.folder()
+    local machine <close> = host.connect("localhost")
+    local existing = folder  -- the first run makes it
+    while existing ~= "/" and not machine:stat(existing) do existing = existing:match("^(.+)/") or "/" end
+    local free_bytes = machine:disk_space(existing).available_bytes
     if free_bytes < least_journal_bytes then
       move.ctx:fault(("the journal's disk has %s left"):format(units.format_size(free_bytes)),
-        "drover acts only when it can write down how to undo it: free some space under " .. journal.folder())
+        "drover acts only when it can write down how to undo it: free some space under " .. folder)
     end
   end },
 }

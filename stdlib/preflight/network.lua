@@ -17,6 +17,13 @@ local function mtus(one, bridges)
   return found
 end
 
+local function compare_mtu(move, what, here, there, hint)
+  if here and there and here > there then
+    move.ctx:fault(("%s has an MTU of %d, and %d on the source"):format(what, there, here), hint:format(here),
+      move.destination.name)
+  end
+end
+
 return {
   { "bridges", function(move)
     local here, there = {}, {}
@@ -32,15 +39,34 @@ return {
       if not destination_mtu[name] then
         move.ctx:fault(("there is no bridge '%s'"):format(name),
           ("make it, or rename it for the move: --network %s=OTHER"):format(here[index]), move.destination.name)
-      elseif source_mtu[here[index]] and source_mtu[here[index]] > destination_mtu[name] then
-        move.ctx:fault(("bridge %s has an MTU of %d, and %d on the source"):format(name, destination_mtu[name],
-          source_mtu[here[index]]), ("ip link set %s mtu %d"):format(name, source_mtu[here[index]]),
-          move.destination.name)
+      else
+        compare_mtu(move, "bridge " .. name, source_mtu[here[index]], destination_mtu[name],
+          "ip link set " .. name .. " mtu %d")
+      end
+    end
+  end },
+
+  -- macvtap: the interface sits on a device of the host, which a move does not rename.
+  { "host devices under interfaces", function(move)
+    local names = {}
+    for _, node in ipairs(move.live:find_all("/domain/devices/interface[@type='direct']/source[@dev]")) do
+      names[#names + 1] = node:attribute("dev")
+    end
+    local source_mtu, destination_mtu = mtus(move.source, names), mtus(move.destination, names)
+    for _, name in ipairs(names) do
+      if not destination_mtu[name] then
+        move.ctx:fault(("there is no network device '%s', and an interface of the guest sits on it"):format(name),
+          "give the device there that name (ip link set OLD name " .. name .. "), or let the guest use a network of "
+            .. "libvirt's, which may differ", move.destination.name)
+      else
+        compare_mtu(move, "device " .. name, source_mtu[name], destination_mtu[name], "ip link set " .. name
+          .. " mtu %d")
       end
     end
   end },
 
   { "networks", function(move)
+    local here, there = {}, {}
     for _, node in ipairs(move.live:find_all("/domain/devices/interface/source[@network]")) do
       local old = node:attribute("network")
       local name = move.p.network[old] or old
@@ -51,7 +77,21 @@ return {
       elseif not network:is_active() then
         move.ctx:fault(("the network '%s' is not active"):format(name), "virsh net-start " .. name,
           move.destination.name)
+      else
+        local own = move.source.virt:find_network(old)
+        local bridge, bridge_there = own and own:bridge_name(), network:bridge_name()
+        if bridge and bridge_there then
+          here[#here + 1] = bridge
+          there[#there + 1] = { bridge = bridge_there, network = name }
+        end
       end
+    end
+    local bridges_there = {}
+    for index, one in ipairs(there) do bridges_there[index] = one.bridge end
+    local source_mtu, destination_mtu = mtus(move.source, here), mtus(move.destination, bridges_there)
+    for index, one in ipairs(there) do
+      compare_mtu(move, ("the network '%s' (bridge %s)"):format(one.network, one.bridge), source_mtu[here[index]],
+        destination_mtu[one.bridge], "virsh net-edit " .. one.network .. ": <mtu size='%d'/>")
     end
   end },
 

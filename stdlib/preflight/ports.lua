@@ -1,4 +1,5 @@
 -- Pre-flight: whether the source reaches the destination the way the move will: ssh for control, ports for the bytes.
+local channel = require "migrate.channel"
 local script = require "script"
 
 local have = [[for p in "$@"; do command -v "$p" >/dev/null || echo "$p"; done; exit 0]]
@@ -16,7 +17,7 @@ for d in /etc/pki/qemu /etc/pki/libvirt-migrate; do [ -r "$d/ca-cert.pem" ] && {
 
 -- A named port is taken whatever is done with it; of the others the run leaves out those that are sent elsewhere.
 local function warn_of_translation(move)
-  local first, last = require("migrate.channel").port_range(move)
+  local first, last = channel.port_range(move)
   local sent_elsewhere = require("migrate.translated").of(move)
   local told
   for port = first, last do
@@ -31,7 +32,7 @@ end
 
 return {
   { "programs for the ssh connection", function(move)
-    if move.p.key == "none" or (move.p.mode ~= "p2p" and move.p.channel ~= "ssh") then return end
+    if not channel.needs_ssh(move) then return end
     local missing = script.read(move.source, have, { "ssh", "timeout", "setsid", "pgrep" }).output:gsub("%s+", " ")
     if missing ~= "" then
       move.ctx:fault("missing there: " .. missing, "apt install openssh-client coreutils util-linux procps",
@@ -40,8 +41,8 @@ return {
   end },
 
   { "ssh from source to destination", function(move)
-    if move.p.key == "none" or (move.p.mode ~= "p2p" and move.p.channel ~= "ssh") then return end
-    local port = require("migrate.channel").ssh_port(move)
+    if not channel.needs_ssh(move) then return end
+    local port = channel.ssh_port(move)
     local said = script.read(move.source, ssh_banner, { move.to_address, port }).output
     if not said:find("^SSH") then
       move.ctx:fault(("%s does not reach ssh on %s port %d: %s"):format(move.source.name, move.to_address, port,
@@ -50,10 +51,21 @@ return {
     end
   end },
 
+  -- The tunnel is one of UNIX sockets, and is opened in the middle of the run.
+  { "what sshd allows", function(move)
+    if not channel.needs_ssh(move) then return end
+    local rule = channel.ssh_refusal(move)
+    if not rule then return end
+    local address = move.from_address
+    move.ctx:fault(("sshd refuses the source its connection or the tunnel in it: %s"):format(rule),
+      ("let it have them in /etc/ssh/sshd_config (Match Address %s), and sshd read it again; or, without ssh: --mode "
+        .. "managed --channel direct or tls, with --key none"):format(address), move.destination.name)
+  end },
+
   { "the source's own key", function(move)
-    if move.p.key ~= "existing" or (move.p.mode ~= "p2p" and move.p.channel ~= "ssh") then return end
+    if move.p.key ~= "existing" or not channel.needs_ssh(move) then return end
     -- A30: tried as the move will use it: by the source's user, without a question, known host keys only.
-    local port, user = require("migrate.channel").ssh_port(move), move.destination:facts().user or "root"
+    local port, user = channel.ssh_port(move), move.destination:facts().user or "root"
     local result = script.read(move.source, own_login, { port, user, move.to_address }, { check = false })
     if result.exit_code ~= 0 then
       move.ctx:fault(("its own key does not log in as %s at %s: %s"):format(user, move.to_address,
@@ -82,11 +94,8 @@ return {
         .. "before that: modprobe xt_time there, or --channel ssh, which opens nothing")
     end
     warn_of_translation(move)
-    if not move.p.port then return end
-    local taken = script.read(move.destination, [[ss -Hltn "sport = :$1"]], { move.p.port }, { check = false }).output
-    if taken ~= "" then
-      move.ctx:fault(("port %d is taken"):format(move.p.port), "leave --port out, and drover finds a free one",
-        move.destination.name)
-    end
+    -- Copied disks take a port of their own, the next one.
+    local message, hint = channel.port_problem(move)
+    if message then move.ctx:fault(message, hint, move.destination.name) end
   end },
 }

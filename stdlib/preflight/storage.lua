@@ -135,6 +135,9 @@ return {
         and is_missing(move, disk) then
         move.ctx:fault(("the read-only disk %s (%s) is missing there"):format(disk.target, disk.path_there),
           "copy it there first: read-only disks are not copied by a move", move.destination.name)
+      elseif disk.device == "disk" and disk.readonly and disk.path_there then
+        move.ctx:warn(("the read-only disk %s is not copied: the guest goes on with %s as it is there"):format(
+          disk.target, disk.path_there))
       elseif disk.shareable then
         move.ctx:warn(("disk %s is shareable: drover does not know who else writes it"):format(disk.target))
       end
