@@ -107,6 +107,14 @@ test.case("A27: --storage shared is put to the proof: an old copy at the destina
   test.equal(move.disks[1].action, "shared")
 end)
 
+test.case("A27: a volume whose pool is in another folder there is looked for in that folder", function()
+  local move, leases = prepared(a_file, {}, { stat = { "12:4096 0\n", "12:4096 0\n" },
+    seen = { ["/b/.drover-RUN"] = true } })
+  move.disks[1].path_there = "/b/one.img"
+  storage.prepare(move)
+  test.equal({ move.disks[1].action, leases }, { "shared", { "probe-file /a/.drover-RUN" } })
+end)
+
 test.case("A27: a disk that --copy-disks leaves out is put to the same proof", function()
   local two = a_file .. "<disk type='file'><source file='/b/two.img'/><target dev='vdb'/></disk>"
   local move = prepared(two, { copy_disks = { "none" } }, { seen = {} })

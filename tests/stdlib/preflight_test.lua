@@ -1,6 +1,7 @@
 -- Shows that all that stands in the way is told at once, in the order of the checks, each with host and hint.
 local test = require "test"
 local preflight = require "preflight"
+local xml = require "xml"
 local world = test.load(..., "preflight_fakes")
 local a_move, check = world.a_move, world.check
 
@@ -49,6 +50,10 @@ for body, expected in pairs {
   ["<hostdev mode='subsystem' type='usb'/>"] = "a host USB device is attached",
   ["<filesystem type='mount'/>"] = "a host folder is shared with the guest (filesystem)",
   ["<shmem name='x'/>"] = "shared memory (shmem) is attached",
+  ["<hostdev mode='subsystem' type='scsi'/>"] = "a host SCSI or mediated device is attached",
+  ["<hostdev mode='subsystem' type='mdev'/>"] = "a host SCSI or mediated device is attached",
+  ["<interface type='hostdev'><mac address='52:54:00:00:00:01'/></interface>"] = "an interface is a PCI device of this "
+    .. "host",
   ["<disk type='file'><transient/></disk>"] = "a disk is transient: its changes live in a file of this host",
 } do
   test.case("a device that cannot move: " .. body, function()
@@ -56,6 +61,85 @@ for body, expected in pairs {
     test.equal(check("domain", "devices", move), { "kvm1: " .. expected })
   end)
 end
+
+test.case("an interface of the host with a teamed one beside it may move, and an emulated TPM too", function()
+  test.equal(check("domain", "devices", a_move({}, { xml = "<domain><devices><interface type='hostdev'>"
+    .. "<teaming type='transient' persistent='ua-1'/></interface><tpm><backend type='emulator'/></tpm></devices>"
+    .. "</domain>" })), {})
+end)
+
+test.case("a CPU that is tied to its host's clock", function()
+  local function with(policy)
+    return check("domain", "devices", a_move({}, { xml = ("<domain><cpu><feature name='invtsc' policy='%s'/></cpu>"
+      .. "<devices/></domain>"):format(policy) }))
+  end
+  test.equal(with "require", { "kvm1: its CPU has invtsc, tied to this host's clock" })
+  test.equal(with "disable", {})
+end)
+
+test.case("A11: a job or a block job that runs", function()
+  local function with(active, job, block_job)
+    local domain = { is_active = function() return active end, job = function() return job end,
+      block_job = function(_, target) return target == "vda" and block_job or nil end }
+    return check("domain", "jobs", a_move({}, { domain = domain, disks = {
+      { target = "vda", device = "disk", has_source = true },
+      { target = "sda", device = "cdrom", has_source = true } } }))
+  end
+  test.equal(with(true, { type = "unbounded", operation = "migration_out" }),
+    { "kvm1: a job is running on it (migration_out)" })
+  test.equal(with(true, { type = "unbounded" }), { "kvm1: a job is running on it (unbounded)" })
+  test.matches(with(true, { type = "none" }, { type = "copy" })[1], "^kvm1: a .*block job is running on disk vda")
+  test.equal(with(true, { type = "none" }), {})
+  test.equal(with(false, { type = "unbounded" }), {})
+end)
+
+test.case("A18: snapshots and checkpoints are named", function()
+  local function with(snapshots, checkpoints)
+    local domain = { snapshots = function() return snapshots end, checkpoints = function() return checkpoints end }
+    return check("domain", "snapshots", a_move({}, { domain = domain }))
+  end
+  test.equal(with({}, {}), {})
+  test.equal(with({ "one", "two", "three", "four" }, {}), { "kvm1: it has 4 snapshot(s): one, two, three" })
+  test.equal(with({}, { "monday" }), { "kvm1: it has 1 backup checkpoint(s)" })
+end)
+
+test.case("a guest without an agent, or with one that does not answer", function()
+  local function warned(target)
+    return select(2, check("domain", "the guest's agent", a_move({}, { xml = ("<domain><devices>%s</devices></domain>")
+      :format(target and "<channel>" .. target .. "</channel>" or "") })))
+  end
+  local silent = { "the guest has no agent that answers: its addresses cannot be compared after the move" }
+  test.equal(warned(), silent)
+  test.equal(warned "<target name='org.qemu.guest_agent.0' state='disconnected'/>", silent)
+  test.equal(warned "<target name='org.qemu.guest_agent.0' state='connected'/>", {})
+end)
+
+test.case("post-copy for a QEMU that is not root needs the kernel's leave", function()
+  local function with(p, label, allowed)
+    local move = a_move(p)
+    move.capabilities = { destination = xml.parse(("<capabilities><host><secmodel><model>dac</model><baselabel>%s"
+      .. "</baselabel></secmodel></host></capabilities>"):format(label)) }
+    move.destination.answers["userfaultfd"] = { output = allowed }
+    return check("domain", "post-copy", move)
+  end
+  test.equal(with({ post_copy = true }, "+64055:+994", "0\n"),
+    { "kvm2: the kernel gives post-copy's userfaultfd to root only, and QEMU runs as another user" })
+  test.equal(with({ post_copy = true }, "+64055:+994", "1\n"), {})
+  test.equal(with({ post_copy = true }, "+0:+0", "0\n"), {})
+  test.equal(with({}, "+64055:+994", "0\n"), {})
+end)
+
+test.case("--channel tunnel carries no disks; zstd is newer than libvirt 9.0", function()
+  local move = a_move({ channel = "tunnel" }, { disks = { { target = "vda", action = "copy" } } })
+  test.equal(check("domain", "options that exclude each other", move), { "--channel tunnel cannot carry disks" })
+  local function zstd(version)
+    local old = a_move { compression = "zstd", parallel = 2, channel = "direct" }
+    old.source.facts_of.libvirt_version = version
+    return check("domain", "options that exclude each other", old)
+  end
+  test.equal(zstd "9.0.0", { "kvm1: libvirt 9.0.0 does not know zstd for a move" })
+  test.equal({ (zstd "9.1.0"), (zstd "10.0.0") }, { {}, {} })
+end)
 
 for _, row in ipairs {
   { { channel = "tunnel", mode = "managed" }, "--channel tunnel needs --mode p2p" },
