@@ -128,7 +128,8 @@ function migrate.record(move)
     ctx:archive("definition", { host = move.destination.name, xml = there:xml { inactive = true } })
   end
   move.before = { state = move.state.state, persistent = move.persistent, autostart = move.autostart,
-    addresses = addresses, agent = addresses ~= nil }
+    addresses = addresses, agent = addresses ~= nil,
+    definition = not (move.persistent and move.p.persistent) and move.domain:xml { migratable = true } or nil }
   return move.before
 end
 

@@ -1,5 +1,5 @@
 --- What follows a move: the definition at the source, autostart, checks against the record, the summary.
--- Tested by the lab's tests.
+-- Tested by tests/stdlib/migrate_after_test.lua and the lab's tests.
 local async = require "async"
 local core = require "drover.core"
 local errors = require "errors"
@@ -12,7 +12,8 @@ local after = {}
 
 local function moved_domain(move) return move.destination.virt:domain(move.uuid) end
 
---- Removes the definition that stayed at the source; only after the domain was seen at the destination, persistent.
+--- Removes the definition that stayed at the source; only after the domain was seen at the destination, persistent, and
+-- without a difference to the record: until a person has looked, it is the way back.
 function after.undefine_source(move)
   if move.ctx.planning then
     move.ctx.plan:add { host = move.source.name, text = "undefine " .. move.name .. " (its disks stay)" }
@@ -20,6 +21,12 @@ function after.undefine_source(move)
   end
   local left = move.source.virt:find_domain(move.uuid)
   if not left then return end
+  if #(move.differences or {}) > 0 then
+    move.ctx:warn(("%s keeps its definition of %s, for the comparison found: %s"):format(move.source.name, move.name,
+      table.concat(move.differences, "; ")), ("look at it on %s, then on %s: virsh undefine %s --keep-nvram"):format(
+      move.destination.name, move.source.name, move.name))
+    return
+  end
   if not moved_domain(move):is_persistent() then
     errors.raise { code = "NOT_PERSISTENT", host = move.destination.name, where = false,
       message = "the domain has no definition here, so the source keeps its own" }
@@ -56,28 +63,105 @@ function after.carry_autostart(move)
   if move.autostart then after.pass_autostart(move.source, move.destination, move.uuid, p.autostart) end
 end
 
--- What libvirt makes anew on every host is no difference.
-local function comparable(text)
+-- A difference to the record: told, and the source's definition stays.
+local function differs(move, message, hint)
+  move.ctx:warn(message, hint)
+  move.differences[#move.differences + 1] = message
+end
+
+-- What libvirt makes anew on every host is no difference; nor is, of a running domain, what it makes at each start.
+local made_anew = { "/domain/seclabel", "/domain/devices/disk/backingStore", "/domain/devices//alias" }
+local made_at_start = { "/domain/currentMemory", "/domain/resource", "/domain/devices/interface/target",
+  "/domain/devices/graphics", "/domain/devices/console", "/domain/devices/serial", "/domain/devices/channel" }
+
+local function comparable(text, is_running)
   local document = xml.parse(text)
-  for _, path in ipairs { "/domain/seclabel", "/domain/devices/disk/backingStore", "/domain/devices//alias" } do
-    document:remove_all(path)
-  end
+  for _, path in ipairs(made_anew) do document:remove_all(path) end
+  for _, path in ipairs(is_running and made_at_start or {}) do document:remove_all(path) end
+  document:set_attribute("id", nil)
   return document
 end
 
 local function check_definition(move, domain)
-  if not (move.inactive and domain:is_persistent()) then return end
-  local differences = xml.diff(comparable(move.inactive:to_text()), comparable(domain:xml { inactive = true }))
+  local persistent = domain:is_persistent()
+  if move.p.persistent and not persistent then
+    differs(move, "the domain has no definition at the destination: it is gone when it stops")
+  end
+  -- Of a domain that is transient on one side, what runs is compared.
+  local before, now, is_running
+  if move.inactive and persistent then
+    before, now = move.inactive:to_text(), domain:xml { inactive = true }
+  elseif move.before.definition then
+    before, now, is_running = move.before.definition, domain:xml { migratable = true }, true
+  else
+    return
+  end
   local unexpected = {}
-  for _, one in ipairs(differences) do
+  for _, one in ipairs(xml.diff(comparable(before, is_running), comparable(now, is_running))) do
     local renamed = one.path == "/domain/name" and move.new_name ~= move.name
     local asked = one.path:find("/interface") and next(move.p.network or {}) or one.path:find("/disk") and
       move.p.cdrom == "eject"
     if not renamed and not asked then unexpected[#unexpected + 1] = one end
   end
   if #unexpected > 0 then
-    move.ctx:warn("the definition at the destination differs: " .. unexpected[1].path,
-      "compare: virsh dumpxml --inactive on both hosts")
+    differs(move, "the definition at the destination differs: " .. unexpected[1].path,
+      is_running and "look: virsh dumpxml --migratable" or "compare: virsh dumpxml --inactive on both hosts")
+  end
+end
+
+-- What a disk names, whatever kind it is of.
+local function source_of(disk, path)
+  if path then return path end
+  local words = {}
+  for _, name in ipairs { "protocol", "pool", "name", "volume" } do
+    words[#words + 1] = disk.node:value("source/@" .. name)
+  end
+  return #words > 0 and table.concat(words, " ") or "nothing"
+end
+
+-- Each disk must be open where the run put it; a copied one must be there as a file, and as large.
+local function check_disks(move, domain)
+  local now = {}
+  for _, disk in ipairs(storage.disks { live = xml.parse(domain:xml {}) }) do now[disk.target] = disk end
+  for _, disk in ipairs(move.disks) do
+    local there = now[disk.target]
+    local is_volume = disk.node:attribute("type") == "volume"
+    local wanted = source_of(disk, not is_volume and disk.path_there or nil)
+    if disk.device == "cdrom" and move.p.cdrom == "eject" then wanted = "nothing" end
+    local found = there and source_of(there, there.path) or "missing"
+    if wanted ~= found then
+      differs(move, ("disk %s should be %s there and is %s"):format(disk.target, wanted, found),
+        "look: virsh domblklist on both hosts")
+    elseif disk.action == "copy" then
+      if not move.destination:stat(disk.path_there) then
+        differs(move, ("the file of disk %s, %s, is gone there: its data is lost when the guest stops"):format(
+          disk.target, disk.path_there))
+      end
+      local capacity_bytes = domain:block_info(disk.target).capacity_bytes
+      if disk.capacity_bytes and capacity_bytes ~= disk.capacity_bytes then
+        differs(move, ("disk %s was %s large and is %s"):format(disk.target, units.format_size(disk.capacity_bytes),
+          units.format_size(capacity_bytes)))
+      end
+    end
+  end
+end
+
+-- A3, A41: the destination starts it at boot when that was asked for, and the source does not in any case.
+local function check_autostart(move, domain)
+  local left = move.source.virt:find_domain(move.uuid)
+  if move.before.persistent and not (left and left:is_persistent()) then
+    differs(move, ("the definition on %s, the way back, is gone"):format(move.source.name),
+      "it is kept in the journal: drover report --json")
+  elseif left and left:is_persistent() and left:autostart() then
+    differs(move, ("%s starts it at boot too, over its old disks"):format(move.source.name),
+      ("on %s: virsh autostart --disable %s"):format(move.source.name, move.name))
+  end
+  if not domain:is_persistent() then return end
+  local wanted, now = move.before.autostart and move.p.autostart == "carry", domain:autostart()
+  if wanted ~= now then
+    differs(move, now and "it starts with its host now, and was not to"
+      or "it does not start with its host, and was to", ("on %s: virsh autostart %s%s"):format(move.destination.name,
+      now and "--disable " or "", move.new_name))
   end
 end
 
@@ -88,7 +172,7 @@ local function check_addresses(move, domain)
       domain, "agent")
   end)
   if not now then
-    move.ctx:warn("the guest's agent answered before the move and does not answer now")
+    differs(move, "the guest's agent answered before the move and does not answer now")
     return
   end
   move.agent_answers = true
@@ -101,7 +185,7 @@ local function check_addresses(move, domain)
   end
   local old, new = first_address(move.before.addresses), first_address(now)
   if old ~= new then
-    move.ctx:warn(("the guest's address was %s and is %s"):format(tostring(old), tostring(new)))
+    differs(move, ("the guest's address was %s and is %s"):format(tostring(old), tostring(new)))
   end
   move.guest_address = new
 end
@@ -123,19 +207,21 @@ local function check_reach(move)
   end
 end
 
---- Compares the moved domain with what was recorded before: state, definition, addresses, agent.
+--- Compares the moved domain with what was recorded before: state, definition, disks, autostart, addresses, agent.
+-- move.differences has what it found; undefine_source looks at it.
 function after.verify(move)
   if move.ctx.planning then return end
+  move.differences = {}
   local domain = moved_domain(move)
   local state = domain:state()
+  move.state_seen = state.state
   local wanted = move.p.suspend and "paused" or move.before.state
   if state.state ~= wanted then
-    move.ctx:warn(("the domain was %s and is %s (%s)"):format(move.before.state, state.state, tostring(state.reason)))
-  end
-  if move.p.persistent and not domain:is_persistent() then
-    move.ctx:warn("the domain has no definition at the destination: it is gone when it stops")
+    differs(move, ("the domain was %s and is %s (%s)"):format(move.before.state, state.state, tostring(state.reason)))
   end
   check_definition(move, domain)
+  check_disks(move, domain)
+  check_autostart(move, domain)
   if state.state == "running" then
     check_addresses(move, domain)
     check_reach(move)
@@ -145,7 +231,7 @@ function after.verify(move)
     if storage.is_writable(disk) and domain:block_job(disk.target) then blocks[#blocks + 1] = disk.target end
   end
   if #blocks > 0 then
-    move.ctx:warn("block jobs are left on " .. table.concat(blocks, ", "), "virsh blockjob --abort ends them")
+    differs(move, "block jobs are left on " .. table.concat(blocks, ", "), "virsh blockjob --abort ends them")
   end
 end
 
@@ -162,8 +248,9 @@ function after.summarise(move)
   if move.ctx.planning then return end
   local ctx = move.ctx
   local statistics = completed(move)
-  ctx:report("domain", ("%s runs on %s%s"):format(move.new_name, move.destination.name,
-    move.p.suspend and ", paused" or ""))
+  local state = move.state_seen or moved_domain(move):state().state
+  ctx:report("domain", ("%s %s on %s"):format(move.new_name, state == "running" and "runs" or "is " .. state,
+    move.destination.name))
   ctx:report("the move took", units.format_duration(move.elapsed_ms))
   -- libvirt's own figure goes from clock to clock, and ends where it leaves the copy: the hosts' events come first.
   local stood_still_ms = move.stood_still_ms or statistics.downtime_ms

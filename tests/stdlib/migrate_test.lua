@@ -60,7 +60,7 @@ end
 local function parameters(fields)
   return setmetatable(fields or {}, { __index = { domain = "web1", from = "kvm1", to = "kvm2", new_name = "",
     migrate_address = "", listen_address = "", copy_disks = {}, storage = "auto", autostart = "carry",
-    cdrom = "keep" } })
+    cdrom = "keep", persistent = true } })
 end
 
 test.case("a move knows both hosts and the domain, and is opened once", function()
