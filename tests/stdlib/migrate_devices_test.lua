@@ -1,5 +1,6 @@
 -- Shows when a block device of the destination is taken for the source's: by what both say of themselves, not by name.
 local test = require "test"
+local fakes = test.load(..., "fakes")
 local devices = require "migrate.devices"
 
 -- What is judged of one disk when the hosts answer so.
@@ -103,3 +104,60 @@ test.case("the question is understood by a real host", function()
   test.equal({ judged[1].verdict, judged[2].why }, { "absent", "it is no block device there" })
   test.is_true(judged[3].verdict == "same" or judged[3].why:find("no identity"), judged[3].why)
 end)
+
+-- A /sys of files, as the kernel lays it out [Documentation/ABI/stable/sysfs-block, testing/sysfs-block-dm].
+local make_sys = [[
+cd "$1"
+device() { mkdir -p "$1"; echo "${2:-8}" >"$1/size"; }
+device sda 100; mkdir sda/device; echo "naa.600508b1001c0001" >sda/device/wwid
+device sda/sda1 50; echo 1 >sda/sda1/partition
+device sdb 100; mkdir sdb/device; echo "t10.ATA     QEMU HARDDISK   QM00001 " >sdb/device/wwid
+device nvme0n1; echo "eui.0025385b71b0a1c2" >nvme0n1/wwid
+device dm-0; mkdir dm-0/dm dm-0/slaves; echo LVM-group1lv1 >dm-0/dm/uuid; ln -s ../../sda/sda1 dm-0/slaves/sda1
+device dm-1; mkdir dm-1/dm dm-1/slaves; echo CRYPT-LUKS2-1-x >dm-1/dm/uuid; ln -s ../../dm-0 dm-1/slaves/dm-0
+device dm-2; mkdir dm-2/dm dm-2/slaves; echo mpath-3600508b1001c0001 >dm-2/dm/uuid; ln -s ../../sda dm-2/slaves/sda
+device dm-3; mkdir dm-3/dm dm-3/slaves; : >dm-3/dm/uuid; ln -s ../../sda dm-3/slaves/sda
+device rbd0; mkdir rbd0/device; cd rbd0/device
+echo fsid >cluster_fsid; echo images >pool; echo >pool_ns; echo 12ab >image_id; echo - >current_snap]]
+
+-- Which question is asked of the kernel, by running the script over that tree.
+local function answers(names)
+  local folder <close> = fakes.folder()
+  local machine <close> = host.connect "localhost"
+  machine:exec { "sh", "-c", make_sys, "drover", folder.path }
+  local heard = {}
+  local one = { query = function(_, request)
+    local copied = table.move(request, 1, #request, 1, {})
+    copied[3] = request[3]:gsub("device=/sys/dev/block/[^\n]*", "device=$f"):gsub("%-b ", "-d ")
+    local result = machine:query(copied)
+    for line in result.output:gmatch("[^\n]+") do heard[#heard + 1] = line end
+    return result
+  end }
+  local disks = {}
+  for index, name in ipairs(names) do
+    local path = folder.path .. "/" .. name
+    disks[index] = { target = name, action = "shared", type = "block", path = path, path_there = path }
+  end
+  local judged = devices.judge { source = one, destination = { query = one.query }, p = { storage = "auto" },
+    disks = disks }
+  local verdicts = {}
+  for index, each in ipairs(judged) do verdicts[index] = each.verdict end
+  return heard, verdicts
+end
+
+for name, expected in pairs {
+  ["sda"] = { "51200 naa.600508b1001c0001", "same" },
+  ["sda/sda1"] = { "25600 naa.600508b1001c0001/part1", "same" },
+  ["sdb"] = { "51200 t10.ATA_QEMU_HARDDISK_QM00001_", "unknown" },
+  ["nvme0n1"] = { "4096 eui.0025385b71b0a1c2", "same" },
+  ["dm-0"] = { "4096 LVM-group1lv1 naa.600508b1001c0001/part1", "same" },
+  ["dm-1"] = { "4096 CRYPT-LUKS2-1-x LVM-group1lv1 naa.600508b1001c0001/part1", "same" },
+  ["dm-2"] = { "4096 mpath-3600508b1001c0001", "same" },
+  ["dm-3"] = { "4096 ? naa.600508b1001c0001", "unknown" },
+  ["rbd0"] = { "4096 rbd.fsid/images//12ab/-/", "same" },
+} do
+  test.case("A27: what the kernel says of " .. name, function()
+    local heard, verdicts = answers { name }
+    test.equal({ heard[1], verdicts[1] }, expected)
+  end)
+end
