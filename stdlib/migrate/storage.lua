@@ -147,7 +147,13 @@ local function look_from_there(move, place)
   local ok, problem = core.pcall(move.ctx.lease, move.ctx, "probe-file", { host = move.source.name,
     path = place.here .. name, other_host = move.destination.name })
   if not ok then
-    if core.is_cancellation(problem) or move.p.storage ~= "shared" then error(problem, 0) end
+    if core.is_cancellation(problem) then error(problem, 0) end
+    if move.p.storage ~= "shared" then
+      if type(problem) == "table" and rawget(problem, "hint") == nil then
+        problem.hint = "where root may not write, as on NFS that squashes it, say which it is: --storage shared or copy"
+      end
+      error(problem, 0)
+    end
     move.ctx:warn(("no file can be made in %s to see whether it is shared: %s"):format(place.here,
       errors.message(problem)))
     return storage.guess(move)[place.name] == "shared"

@@ -132,7 +132,9 @@ test.case("A27: where root may not make a file, the file's own identity must spe
   test.raises("NOT_SHARED", storage.prepare, (with "12:4096 1700000001\n"))
   test.raises("NOT_SHARED", storage.prepare, (with "13:4096 1700000000\n"))
   test.raises("NOT_SHARED", storage.prepare, (with "absent\n"))
-  test.raises("COMMAND_FAILED", storage.prepare, (prepared(a_file, {}, { read_only = true })))
+  local problem = test.raises("COMMAND_FAILED", storage.prepare, (prepared(a_file, {}, { read_only = true })))
+  test.equal(problem.hint,
+    "where root may not write, as on NFS that squashes it, say which it is: --storage shared or copy")
 end)
 
 test.case("A27: what looks shared and is not, or the other way round, is for a person to say", function()
