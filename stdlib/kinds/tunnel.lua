@@ -1,11 +1,13 @@
 -- Lease "tunnel": an ssh process on one host that forwards UNIX sockets to another, under the run's key.
 -- It ends by itself at its time limit. Arguments: host, run, address, port, user, sockets (list of { here, there }),
--- limit_s, destination (the host at the other end, where the session's end is seen), existing (true: with the key and
--- the known hosts that the host's user has, instead of the run's).
+-- limit_s, destination (the host at the other end, where the session's end is seen), from (this end's address as the
+-- other one sees it), since_s (by the other end's clock: the session begins no earlier), existing (true: with the key
+-- and the known hosts that the host's user has, instead of the run's).
 local core = require "drover.core"
 local errors = require "errors"
 local lease = require "lease"
 local script = require "script"
+local ssh_session = require "ssh_session"
 
 local function folder(a) return "/run/drover/" .. a.run end
 local function control(a) return folder(a) .. "/private/control" end
@@ -40,7 +42,7 @@ end
 
 -- ssh makes its control socket after it logged in and after it listens on every forwarded socket [OpenSSH clientloop.c
 -- and ssh.c, ssh_session2]: the socket is the sign that all is up. Its last words are in the log when it is gone.
-local start = [[
+local start = ssh_session.own_end .. [[
 log=$1 control=$2
 shift 2
 umask 077
@@ -54,15 +56,16 @@ while [ $tries -lt 300 ]; do
   sleep 0.05
 done
 [ -S "$control" ] || { cat "$log" >&2; exit 1; }
-process=$(pgrep -f -- "^ssh .* -S $control ")
-ss -Htnp state established 2>/dev/null | sed -n "s/.*:\([0-9]*\) .*[(,]pid=${process:-none},.*/\1/p" | head -n 1]]
+own_end "$(pgrep -f -- "^ssh .* -S $control ")"]]
 
 local check = [[
 timeout 5 ssh -F /dev/null -S "$1" -O check drover 2>/dev/null && echo up && exit 0
 [ -S "$1" ] && echo dead || echo no]]
 
--- An ssh that was stopped (SIGSTOP) answers nothing and dies of KILL alone.
-local stop = [[
+-- Says first which end is its own, which a drover that died in the grant has not written down; and then the ports of
+-- all connections that this host still has. An ssh that was stopped (SIGSTOP) answers nothing and dies of KILL alone.
+local stop = ssh_session.own_end .. [[
+echo "own=$(own_end "$(pgrep -f -- "^ssh .* -S $1 ")")"
 timeout 5 ssh -F /dev/null -S "$1" -O exit drover 2>/dev/null
 tries=0
 while pgrep -f -- "^timeout .* -S $1 " >/dev/null && [ $tries -lt 50 ]; do
@@ -71,27 +74,47 @@ while pgrep -f -- "^timeout .* -S $1 " >/dev/null && [ $tries -lt 50 ]; do
 done
 pkill -KILL -f -- "^(timeout|ssh) .* -S $1 "
 rm -f "$1"
+ss -Htn state established 2>/dev/null | awk '{ sub(/.*:/, "", $3); print "other=" $3 }'
 exit 0]]
 
--- The session at the far end of a connection is over: sshd sees that by itself when ssh ends, and is told when it does
--- not, because the source died or the link is cut. Taking the key away does not end it [sshd(8)].
-local end_session = [[
-tries=0
-while open=$(ss -Htnp state established "( sport = :$1 and dport = :$2 )" 2>/dev/null) && [ -n "$open" ]; do
-  [ $tries -ne 20 ] || echo "$open" | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u | xargs -r kill
-  [ $tries -lt 60 ] || { echo "$open" >&2; exit 1; }
-  tries=$((tries + 1))
-  sleep 0.05
-done
-exit 0]]
+-- The session as the other end sees it. result: of the grant; said: what ending this end said, nil when it did not
+-- answer.
+local function session_of(a, result, said)
+  local address, port
+  if result then
+    address, port = result.local_address, result.local_port
+  else
+    address, port = ssh_session.split((said or ""):match("own=(%S+)"))
+  end
+  local session = { port = a.port, client_port = port, since_s = a.since_s, processes = result and result.session,
+    addresses = {}, elsewhere = {} }
+  session.addresses[1] = a.from
+  if address and address ~= a.from then table.insert(session.addresses, address) end
+  if not port then
+    for other in (said or ""):gmatch("other=(%d+)") do table.insert(session.elsewhere, other) end
+  end
+  return session
+end
 
-local function end_far_end(a, env, result)
-  if not a.destination or not result or not result.local_port then return end
-  local ended = script.run(env:host(a.destination), end_session, { a.port, result.local_port }, { check = false })
-  if ended.exit_code == 0 then return end
-  errors.raise { code = "SESSION_OPEN", host = a.destination, where = false, native = ended.errors,
-    message = ("the run's ssh session from port %d is still open"):format(result.local_port),
-    hint = "end it by hand: ss -K" }
+local function end_far_end(a, env, result, said)
+  if not a.destination then return end
+  local session = session_of(a, result, said)
+  if #session.addresses > 0 then ssh_session.finish(env:host(a.destination), session) end
+end
+
+-- What the other end has of a connection that is up, for its end: where that end does not say, its port has to do.
+local function found_far_end(a, env, result)
+  if not a.destination or not result.local_port then return result end
+  local ok, processes = core.pcall(function()
+    return ssh_session.find(env:host(a.destination), session_of(a, result))
+  end)
+  if not ok and core.is_cancellation(processes) then error(processes, 0) end
+  if ok and processes then
+    result.session = processes
+  elseif ok then
+    result.local_port, result.local_address = nil, nil  -- what lies between gave it another one
+  end
+  return result
 end
 
 local function state(a, env) return script.read(env:host(a.host), check, { control(a) }).output:match("%a+") end
@@ -114,7 +137,10 @@ return lease.kind {
     local one = env:host(a.host)
     local log = folder(a) .. "/private/ssh.log"
     local started = script.run(one, start, { log, control(a), table.unpack(argv(a)) }, { check = false })
-    if started.exit_code == 0 then return { control = control(a), local_port = tonumber(started.output) } end
+    if started.exit_code == 0 then
+      local address, port = ssh_session.split(started.output)
+      return found_far_end(a, env, { control = control(a), local_address = address, local_port = port })
+    end
     errors.raise { code = "TUNNEL_FAILED", host = a.host, where = false, native = started.errors,
       message = ("no ssh connection from here to %s: %s"):format(a.address,
         started.errors:match("([^\n]+)%s*$") or "it did not come up within 15 s"),
@@ -123,8 +149,8 @@ return lease.kind {
   end,
   revoke = function(a, env, result)
     -- The far end too when this one does not answer: then most of all.
-    local stopped, problem = core.pcall(function() script.run(env:host(a.host), stop, { control(a) }) end)
-    end_far_end(a, env, result)
-    if not stopped then error(problem, 0) end
+    local stopped, said = core.pcall(function() return script.run(env:host(a.host), stop, { control(a) }).output end)
+    end_far_end(a, env, result, stopped and said or nil)
+    if not stopped then error(said, 0) end
   end,
 }

@@ -109,11 +109,14 @@ local function make_directories(move)
   end)
 end
 
+-- By the clock of the sshd that looks at it: one that is hours ahead would see an expired key.
+local function now_there_s(destination)
+  return (async.wall_ms() + (destination:facts().clock_skew_ms or 0)) // 1000
+end
+
 -- The run's key at both ends, and the run's folders: each thing in its own time, as far as one does not need the other.
 local function grant_key(move, user, known_hosts)
   local ctx, source, destination = move.ctx, move.source, move.destination
-  -- By the clock of the sshd that looks at it: one that is hours ahead would see an expired key.
-  local there_ms = async.wall_ms() + (destination:facts().clock_skew_ms or 0)
   local key_pair, public_line, foreseen
   both(function()
     make_directories(move)
@@ -126,9 +129,11 @@ local function grant_key(move, user, known_hosts)
   end, function()
     ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
       command = "/bin/false", port_forwarding = true, mark = ctx.mark, foreseen = foreseen,
-      expires_at_s = there_ms // 1000 + limit_s(move) })
+      expires_at_s = now_there_s(destination) + limit_s(move) })
   end)
 end
+
+local spare_clock_s = 5  -- two looks at a clock, and a step of it
 
 local ssh_purposes = { ssh = "ssh: libvirt's control, memory and disks", tunnel = "ssh: libvirt's control and memory" }
 
@@ -142,7 +147,8 @@ local function open_ssh(move)
   ctx:connection { from = source.name, to = destination.name, port = port, encrypted = true,
     purpose = ssh_purposes[move.p.channel] or "ssh: libvirt's control" }
   ctx:lease("tunnel", { host = source.name, destination = destination.name, run = run,
-    address = move.to_address, port = port, user = user,
+    address = move.to_address, port = port, user = user, from = move.from_address,
+    since_s = now_there_s(destination) - spare_clock_s,
     existing = existing or nil, limit_s = limit_s(move), sockets = sockets(move, "/run/drover/" .. run .. "/sockets") })
 end
 

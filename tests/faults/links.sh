@@ -39,6 +39,38 @@ break_link_becomes_late_in_the_middle() {
   speed=16MiB held && "$lab" link "$to" delay 60 && sleep 3 && mended && ended_as either 0 1
 }
 
+# ---- both die: the tunnel's ssh, and the link that would say so ----
+
+# The run ends its session at the destination. One from another machine, which has the same port there, goes on.
+break_tunnel_killed_behind_a_cut_link() {
+  local source port others=10.77.0.100
+  source=$(address_of "$from")
+  held || return
+  port=$("$lab" on "$to" ss -Htn state established "( sport = :22 and dst $source )" | awk '{ sub(/.*:/, "", $4); print $4 }')
+  "$lab" on ctl ssh -o ControlPath=none -o ProxyCommand="$faults/connect-from $port %h %p" "$to" sleep 100 >"$work/out" 2>&1 &
+  local other=$!
+  sessions_come_to "$port" 2 || note_fault "there is no second session from port $port: $(sessions_from "$port"), $(<"$work/out")"
+  "$lab" link "$to" drop-in "ip saddr $source"
+  "$lab" link "$to" drop-out "ip daddr $source"
+  "$lab" on "$from" pkill -KILL -f -- '^(timeout|ssh) .*/private/control'
+  run_ended 1
+  [[ $(sessions_from "$port") == "$others:$port" ]] ||
+    note_fault "at the destination there should be only $others:$port: $(sessions_from "$port")"
+  kill $other
+  mended
+  recovered_as stayed
+}
+# Who has an ssh session from that port at the destination.
+sessions_from() { "$lab" on "$to" ss -Htn state established "( sport = :22 and dport = :$1 )" | awk '{ print $4 }' | paste -sd' '; }
+sessions_come_to() { # PORT COUNT
+  local try
+  for ((try = 0; try < 50; try++)); do
+    [[ $(sessions_from "$1" | wc -w) != "$2" ]] || return 0
+    sleep 0.1
+  done
+  return 1
+}
+
 # ---- the data link alone: the time limit of the move acts while nothing of the data goes through ----
 
 readonly data_ports=49152-49215

@@ -103,3 +103,43 @@ test.case("tunnel: what ssh says is the error, and ending what never came up is 
   directory.revoke(a, env)
   test.is_nil(here:stat "/run/drover")
 end)
+
+-- An ssh that comes up at once, its process by pgrep, and an ss that lists its connection among others.
+local fake_programs = {
+  ssh = [[#!/bin/sh
+case "$*" in *"-O check"*) exit 0 ;; *"-O exit"*) exit 0 ;; esac
+while [ "$1" != -S ]; do shift; done
+exec ssh-agent -D -a "$2"]],
+  pgrep = [[#!/bin/sh
+[ "$1" = -f ] && case "$3" in ^ssh*) echo 4242 ;; *) exit 1 ;; esac]],
+  pkill = [[#!/bin/sh
+echo "$*" >>"${0%/*}/killed"]],
+  ss = [[#!/bin/sh
+case "$*" in *dport*) echo '0 0 127.0.0.1:22 127.0.0.1:40112 users:(("sshd",pid=1,fd=4))'; exit ;; esac
+echo '0      0              127.0.0.1:57800        127.0.0.1:22    users:(("ssh",pid=42420,fd=3))'
+echo '0      0              127.0.0.1:40112        127.0.0.1:22    users:(("ssh",pid=4242,fd=3))']],
+}
+
+test.case("tunnel: the port that is kept is this end's, not the ssh server's", function()
+  local directory, kind = lease.find "run-directory", lease.find "tunnel"
+  local bin = here.machine:temp_directory { under = "/run" }
+  for name, text in pairs(fake_programs) do
+    here.machine:write_file(bin .. "/" .. name, text .. "\n")
+    here:exec { "chmod", "755", bin .. "/" .. name }
+  end
+  local function asked(_, request)
+    local words = { "env", "PATH=" .. bin .. ":/usr/sbin:/usr/bin:/sbin:/bin", check = request.check }
+    table.move(request, 1, #request, #words + 1, words)
+    return here:exec(words)
+  end
+  local faked = { run_id = run, host = function() return { name = "here", exec = asked, query = asked } end }
+  local a = { host = "here", run = run, address = "127.0.0.1", port = 22, user = "root", sockets = {}, limit_s = 30,
+    from = "127.0.0.1", since_s = 0, destination = "here" }
+  directory.grant(a, env)
+  local result = kind.grant(a, faked)
+  here:exec { "pkill", "-f", "--", "^ssh-agent -D -a " .. result.control }
+  here:exec { "rm", "-rf", bin, result.control }
+  directory.revoke(a, env)
+  test.equal({ result.local_address, result.local_port }, { "127.0.0.1", 40112 })
+  test.matches(result.session or "", "^1:%d+$")
+end)
