@@ -140,6 +140,9 @@ function inventory.load(path)
   return loaded.path
 end
 
+--- Forgets what was read: the next use searches again.
+function inventory.reset() loaded = nil end
+
 --- The path of the inventory in use, or nil when there is none.
 function inventory.path() return current().path end
 

@@ -6,6 +6,7 @@ local core = require "drover.core"
 local entries = require "entries"
 local errors = require "errors"
 local history = require "history"
+local inventory = require "inventory"
 local json = require "json"
 local lease = require "lease"
 local playbook = require "playbook"
@@ -67,6 +68,26 @@ function recovery.hosts_of(store, dead)
   return names
 end
 
+-- Runs body with the inventory that the run had: the names of its hosts mean what they meant. When that cannot be read,
+-- the one that is found now has to do.
+local function with_inventory(store, dead, screen, body, ...)
+  local path
+  for _, event in ipairs(store:events(dead.id)) do
+    if event.type == "inventory" then path = history.decoded(event.data).path end
+  end
+  local _, before = core.pcall(inventory.path)
+  if type(path) ~= "string" or path == before then return body(store, dead, screen, ...) end
+  local loaded, problem = core.pcall(inventory.load, path)
+  if not loaded then
+    if core.is_cancellation(problem) then error(problem, 0) end
+    screen:warning("the run's inventory cannot be read: " .. errors.message(problem), rawget(problem, "hint"))
+  end
+  local results = table.pack(core.pcall(body, store, dead, screen, ...))
+  inventory.reset()
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
 -- Ends every open entry of an adopted run. Gives the problems, and what else is left: how many follow-ups say that they
 -- did not do a part (not_done), and how many changes of the run no undo was for (changed).
 local function finish(store, dead, screen, options)
@@ -114,7 +135,7 @@ end
 -- Interrupts are held back: what is half undone is worse than what is not.
 function recovery.finish(store, dead, screen, options)
   if not store:adopt_run(dead.id) then return nil end
-  return async.shield(lease.apart, finish, store, dead, screen, options or {})
+  return async.shield(lease.apart, with_inventory, store, dead, screen, finish, options or {})
 end
 
 --- The sentence that ends a recovery which left something.

@@ -6,6 +6,7 @@ local core = require "drover.core"
 local entries = require "entries"
 local errors = require "errors"
 local files = require "files"
+local inventory = require "inventory"
 local journal = require "journal"
 local json = require "json"
 
@@ -182,6 +183,10 @@ function run.execute(loaded, values, options)
   local id = run.new_id()
   store:begin_run { id = id, playbook = loaded.name, playbook_file = loaded.file, playbook_text = loaded.text,
     parameters = json.encode(values) }
+  -- What the hosts' names meant: at boot there is neither this environment nor this folder. One that cannot be read is
+  -- told when a host is asked for.
+  local known, path = core.pcall(inventory.path)
+  if known and path then store:add_event(id, "inventory", json.encode { path = files.absolute(path) }) end
   local ctx = context.new { run_id = id, screen = options.screen, store = store, verbose = options.verbose,
     connect = options.connect }
   options.screen:event("run_began", { run = id, playbook = loaded.name })

@@ -82,6 +82,11 @@ int is_folder(lua_State* L) {
   return 1;
 }
 
+int absolute(lua_State* L) {
+  core::push(L, fs::absolute(Args(L, "files.absolute").text(1, "path")).lexically_normal().string());
+  return 1;
+}
+
 }  // namespace
 
 const core::Module& module() {
@@ -100,6 +105,11 @@ const core::Module& module() {
            "Whether path is a folder.",
            {{"path", "string", "Any path."}},
            {{"is_folder", "boolean", ""}}},
+          {"absolute",
+           absolute,
+           "A path as it is named from everywhere: without '.', '..' and the folder that drover was started in.",
+           {{"path", "string", "Any path."}},
+           {{"path", "string", ""}}},
           {"create",
            create,
            "Writes a new file; an existing one is an error.",

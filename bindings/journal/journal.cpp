@@ -7,6 +7,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/operation.h"
 #include "bindings/journal/store.h"
+#include "host/base/home.h"
 
 namespace drover::journal {
 
@@ -16,8 +17,7 @@ std::string state_folder() {
   if (const char* folder = std::getenv("XDG_STATE_HOME"); folder != nullptr && *folder == '/') {
     return std::string(folder) + "/drover";
   }
-  const char* home = std::getenv("HOME");
-  return std::string(home != nullptr ? home : "/tmp") + "/.local/state/drover";
+  return home_folder() + "/.local/state/drover";
 }
 
 namespace {

@@ -8,6 +8,7 @@
 
 #include "bindings/ssh/child.h"
 #include "host/base/error.h"
+#include "host/base/home.h"
 #include "host/base/text.h"
 
 namespace drover::ssh {
@@ -38,15 +39,9 @@ int parse_port(const std::string& text, const std::string& digits) {
   return port;
 }
 
-std::string home_directory() {
-  if (const char* home = getenv("HOME"); home != nullptr && *home != '\0') return home;
-  const passwd* entry = getpwuid(getuid());
-  return entry != nullptr ? entry->pw_dir : "/root";
-}
-
 // The tokens of ssh_config(5) that a path or a command may hold.
 std::string expand(const std::string& text, const HostConfig& host) {
-  std::string expanded = text.rfind("~/", 0) == 0 ? home_directory() + text.substr(1) : text;
+  std::string expanded = text.rfind("~/", 0) == 0 ? home_folder() + text.substr(1) : text;
   std::string result;
   for (size_t i = 0; i < expanded.size(); ++i) {
     if (expanded[i] != '%' || i + 1 == expanded.size()) {
@@ -58,7 +53,7 @@ std::string expand(const std::string& text, const HostConfig& host) {
         result += '%';
         break;
       case 'd':
-        result += home_directory();
+        result += home_folder();
         break;
       case 'h':
         result += host.host;

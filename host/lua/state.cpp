@@ -11,6 +11,7 @@
 #include "bindings/core/error_object.h"
 #include "bindings/core/module.h"
 #include "bindings/core/object.h"
+#include "host/base/home.h"
 #include "host/base/text.h"
 #include "host/lua/documentation.h"
 #include "host/lua/running_thread.h"
@@ -214,6 +215,7 @@ const char* version() { return DROVER_VERSION; }
 
 LuaState::LuaState(core::Runtime& runtime) : L_(luaL_newstate()) {
   if (L_ == nullptr) throw Error("lua", "NO_MEMORY", "no memory for a Lua state");
+  provide_home();
   runtime.attach(L_);
   open_libraries(L_);
   core::open_errors(L_);

@@ -15,6 +15,11 @@ function files.list(path) end
 ---@return boolean is_folder
 function files.is_folder(path) end
 
+---A path as it is named from everywhere: without '.', '..' and the folder that drover was started in.
+---@param path string Any path.
+---@return string path
+function files.absolute(path) end
+
 ---Writes a new file; an existing one is an error. Raises ALREADY_EXISTS, CANNOT_WRITE.
 ---@param path string The new file.
 ---@param data string Its content, bytes.

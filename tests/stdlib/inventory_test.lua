@@ -96,6 +96,14 @@ local function names_seen_with(environment)
   return machine:query({ drover, "eval", code, environment = environment }).output
 end
 
+test.case("a service of systemd, which has no HOME, finds the same inventory as its user at a terminal", function()
+  local drover = machine:query({ "sh", "-c", "readlink /proc/$PPID/exe" }).output:gsub("\n", "")
+  local code = "return os.getenv 'HOME'"
+  local home = machine:query({ "sh", "-c", 'getent passwd "$(id -u)" | cut -d: -f6' }).output
+  test.equal(machine:query({ "env", "-i", drover, "eval", code }).output, home)
+  test.equal(machine:query({ "env", "-i", "HOME=/srv", drover, "eval", code }).output, "/srv\n")
+end)
+
 test.case("the inventory is searched in DROVER_INVENTORY, then in the configuration of the user", function()
   local folder = machine:temp_directory { under = "/tmp" }
   machine:make_directory(folder .. "/.config/drover", { parents = true })

@@ -49,6 +49,8 @@ lease.kind {
   revoke = function(a)
     if os.getenv "TOY_BLOCKED" then error "blocked" end
     log("revoke " .. a.name)
+    local entry = inventory.find "kvm9"
+    if entry then log("kvm9 is " .. entry.address) end
     async.sleep(20)  -- so that two recoverers would meet here
     assert(os.remove(work .. "/" .. a.name))
   end,
@@ -197,6 +199,33 @@ test.case("the playbook's file may be deleted or edited meanwhile", function()
   toy_run.drover({ "run", toy_run.file }, { TOY_KILL_AT = "10" })
   fakes.write(toy_run.file, "this is no Lua")
   test.equal({ toy_run.drover({ "recover" }).exit_code, toy_run.left() }, { 0, "" })
+end)
+
+test.case("the hosts' names mean at a recovery what they meant to the run, whatever the environment is then", function()
+  local toy_run <close> = start()
+  fakes.write(toy_run.path .. "/mine.lua", 'return { kvm9 = { address = "10.0.0.9" } }')
+  fakes.write(toy_run.path .. "/other.lua", 'return { kvm9 = { address = "10.9.9.9" } }')
+  local inside = { "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", toy_run.path, drover, "run", toy_run.file }
+  inside.environment = { DROVER_STATE = toy_run.path .. "/state", TOY_WORK = toy_run.work, TOY_KILL_AT = "10",
+    DROVER_INVENTORY = "./mine.lua" }
+  inside.check = false
+  test.equal(machine:exec(inside).exit_code, 137)
+  local recovered = toy_run.drover({ "recover" }, { DROVER_INVENTORY = toy_run.path .. "/other.lua" })
+  test.equal({ recovered.exit_code, toy_run.left() }, { 0, "" }, recovered.errors)
+  test.matches(toy_run.log(), "kvm9 is 10%.0%.0%.9\n")
+  test.is_nil(toy_run.log():find("10.9.9.9", 1, true))
+end)
+
+test.case("an inventory that is gone by then is said, and the one that is there has to do", function()
+  local toy_run <close> = start()
+  local mine = fakes.write(toy_run.path .. "/mine.lua", "return {}")
+  toy_run.drover({ "run", toy_run.file }, { TOY_KILL_AT = "10", DROVER_INVENTORY = mine })
+  machine:remove_file(mine)
+  local other = fakes.write(toy_run.path .. "/other.lua", 'return { kvm9 = { address = "10.9.9.9" } }')
+  local recovered = toy_run.drover({ "recover" }, { DROVER_INVENTORY = other })
+  test.equal({ recovered.exit_code, toy_run.left() }, { 0, "" }, recovered.errors)
+  test.matches(recovered.output .. recovered.errors, "inventory cannot be read: [^\n]*mine%.lua")
+  test.matches(toy_run.log(), "kvm9 is 10%.9%.9%.9\n")
 end)
 
 test.case("the next run finishes what a dead one left", function()

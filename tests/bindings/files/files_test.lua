@@ -27,6 +27,13 @@ test.case("is_folder is true for folders alone", function()
     { true, false, false })
 end)
 
+test.case("a path is made absolute as it is, whether anything is there or not", function()
+  test.equal(files.absolute "/srv/./a/../hosts.lua", "/srv/hosts.lua")
+  local code = "return require('files').absolute './x/hosts.lua'"
+  local output = machine:query({ "sh", "-c", 'cd /usr && exec "$0" eval "$1"', drover, code }).output
+  test.equal(output, "/usr/x/hosts.lua\n")
+end)
+
 test.case("create writes a new file with its bytes, and never over one that is there", function()
   local folder <close> = fakes.folder()
   local path = folder.path .. "/new"

@@ -18,7 +18,7 @@ core::ExecRequest request(std::vector<std::string> argv, std::string input = "")
   return result;
 }
 
-int64_t elapsed_ms(Clock::time_point since) {
+int64_t milliseconds_since(Clock::time_point since) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - since).count();
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("a program over SSH gives its two streams and its exit code", "[ssh]")
     asked.most_output_bytes = 100000;
     auto start = Clock::now();
     REQUIRE(code_of([&] { machine->exec(asked, token); }) == "OUTPUT_TOO_LARGE");
-    REQUIRE(elapsed_ms(start) < 3000);
+    REQUIRE(milliseconds_since(start) < 3000);
     REQUIRE(machine->exec(request({"echo", "on"}), token).output == "on\n");
   }
   SECTION("a timeout ends the program on the host, also one that ignores TERM") {
@@ -77,7 +77,7 @@ TEST_CASE("a program over SSH gives its two streams and its exit code", "[ssh]")
     asked.timeout_ms = 500;
     auto start = Clock::now();
     REQUIRE(code_of([&] { machine->exec(asked, token); }) == "TIMEOUT");
-    REQUIRE(elapsed_ms(start) < 2500);
+    REQUIRE(milliseconds_since(start) < 2500);
     pid_t pid = std::stoi(read_text(mark));
     for (int i = 0; i < 100 && kill(pid, 0) == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     REQUIRE(kill(pid, 0) != 0);
@@ -92,7 +92,7 @@ TEST_CASE("a program over SSH gives its two streams and its exit code", "[ssh]")
     auto start = Clock::now();
     auto asked = request({"sh", "-c", "echo $$ > \"$1\"; exec sleep 60", "sh", mark});
     REQUIRE(code_of([&] { machine->exec(asked, stop); }) == "CANCELLED");
-    REQUIRE(elapsed_ms(start) < 1300);
+    REQUIRE(milliseconds_since(start) < 1300);
     canceller.join();
     pid_t pid = std::stoi(read_text(mark));
     for (int i = 0; i < 100 && kill(pid, 0) == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -150,7 +150,7 @@ TEST_CASE("fifty programs of a second each end in under two seconds, over few co
     });
   }
   for (auto& thread : threads) thread.join();
-  int64_t took_ms = elapsed_ms(start);
+  int64_t took_ms = milliseconds_since(start);
   INFO("50 programs took " << took_ms << " ms over " << server.connections() << " connections");
   REQUIRE(ended == 50);
   REQUIRE(took_ms < 2000);
