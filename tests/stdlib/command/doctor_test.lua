@@ -40,10 +40,37 @@ end)
 test.case("a program that is missing, or broken, is named with what installs it; the exit code is 1", function()
   local rows, code = doctor { ip = "exit 1", ssh = "echo broken >&2; exit 1" }
   test.equal(code, 1)
-  for check, mend in pairs { ["ssh client"] = "openssh%-client", routes = "iproute2?", QEMU = "qemu" } do
+  for check, mend in pairs { ["ssh client"] = "openssh%-client", routes = "iproute2?", QEMU = "qemu",
+    programs = "util%-linux diffutils procps" } do
     test.equal(rows[check].ok, false, check)
     test.matches(rows[check].mend, "^%a+ install " .. mend)
   end
+end)
+
+test.case("each program that drover runs on hosts is missed by name, and a package is named once", function()
+  local rows = doctor(complete)
+  test.equal({ rows.programs.ok, rows.programs.text },
+    { false, "missing: flock, cmp, setsid, pgrep, pkill, ss, bash" })
+  local all = {}
+  for _, name in ipairs { "flock", "cmp", "setsid", "pgrep", "pkill", "ss", "bash" } do all[name] = "exit 0" end
+  rows = doctor(all)
+  test.equal({ rows.programs.ok, rows.programs.mend }, { true, nil })
+end)
+
+test.case("what sshd would do with the run's key and its tunnel is asked of sshd itself", function()
+  local function said(settings)
+    return doctor({ sshd = "echo 'port 22'\n" .. settings })["ssh server"]
+  end
+  test.equal(said("echo 'allowstreamlocalforwarding yes'").ok, true)
+  test.equal(said("echo 'allowstreamlocalforwarding local'").ok, true)
+  for setting, mend in pairs { ["allowstreamlocalforwarding no"] = "AllowStreamLocalForwarding yes",
+    ["disableforwarding yes"] = "DisableForwarding no", ["pubkeyauthentication no"] = "PubkeyAuthentication yes",
+    ["permitrootlogin no"] = "PermitRootLogin prohibit%-password" } do
+    local row = said("echo '" .. setting .. "'")
+    test.equal(row.ok, false, setting)
+    test.matches(row.mend, "^" .. mend .. " in /etc/ssh/sshd_config")
+  end
+  test.equal(said("exit 1").ok, true)
 end)
 
 test.case("a journal that cannot be written is said, with where to put it", function()
@@ -58,11 +85,22 @@ end)
 -- A host that has everything; fields replace what it has.
 local function a_host(name, fields)
   local one = { name = name, domain = {}, backend = "nftables", run = "tmpfs", facts_of = { libvirt_version = "9.0.0",
-    qemu_version = "7.2.4", user_id = 0, user = "root", distribution = { id = "debian" } }, kvm = {} }
+    qemu_version = "7.2.4", user_id = 0, user = "root", distribution = { id = "debian" } }, kvm = {},
+    pools = { default = true }, daemon = "libvirtd", sshd = "port 22\n", said = "SSH-" }
   for field, value in pairs(fields or {}) do one[field] = value end
-  one.virt = { hostname = function()
+  local function no_libvirt()
     if one.no_libvirt then errors.raise { domain = "virt", code = "NO_CONNECTION", message = "no socket" } end
+  end
+  one.virt = { hostname = function()
+    no_libvirt()
     return name
+  end, pools = function(_, filter)
+    no_libvirt()
+    local list = {}
+    for pool, active in pairs(one.pools) do
+      if active == (filter.active == true) then list[#list + 1] = { name = function() return pool end } end
+    end
+    return list
   end }
   one.firewall = { backend = function()
     if not one.backend then errors.raise { domain = "firewall", code = "UNKNOWN", message = "no idea" } end
@@ -72,7 +110,22 @@ local function a_host(name, fields)
   function one.virt_uri() return "qemu+ssh://" .. name .. "/system" end
   function one:stat() return self.kvm end
   function one.is_local() return false end
+  function one:address_for(other)
+    if not self.address then
+      errors.raise { domain = "host", code = "NO_ADDRESS", message = other.name .. " knows no address of it" }
+    end
+    return self.address
+  end
+  function one.close() one.is_closed = true end
   function one:query(request)
+    if request[1] == "sh" then
+      local text = request[3]
+      local answer = text:find("virtqemud", 1, true) and self.daemon .. "\n"
+        or text:find("hostkey", 1, true) and "port 2222\nssh-ed25519 AAAA\n"
+        or text:find("sshd -T", 1, true) and self.sshd
+        or text:find("/dev/tcp/", 1, true) and self.said .. " " .. request[5] .. " " .. request[6] or ""
+      return { exit_code = 0, output = answer, errors = "" }
+    end
     local output = request[1] == "ssh" and "" or request[1] == "stat" and self.run .. "\n" or "ip utility\n"
     return { exit_code = 0, output = output, errors = "OpenSSH_9.2p1, x\n" }
   end
@@ -97,10 +150,13 @@ test.case("a host that lacks nothing: a line a check, and exit code 0", function
 kvm1
   ok  login                    as root
   ok  libvirt                  libvirt 9.0.0 answers at qemu+ssh://kvm1/system
+  ok  storage pools            default
   ok  QEMU                     QEMU 7.2.4
   ok  hardware virtualisation  /dev/kvm is there
   ok  ssh client               OpenSSH_9.2p1
   ok  routes                   ip utility
+  ok  programs                 flock, cmp, timeout, setsid, pgrep, pkill, ss, bash
+  ok  ssh server               lets keys of root in, and forwards sockets
   ok  private keys in memory   /run is tmpfs
   ok  firewall                 nftables
   ok  journal                  is kept where drover runs
@@ -124,6 +180,35 @@ test.case("a daemon that is installed and does not answer is started, not instal
   local text = of_hosts({ kvm1 = { no_libvirt = true } }, { "kvm1" })
   test.matches(text, "no  libvirt +no socket\n +systemctl enable %-%-now libvirtd")
   test.matches(text, "\n1 thing is missing$")
+  text = of_hosts({ kvm1 = { no_libvirt = true, daemon = "virtqemud" } }, { "kvm1" })
+  test.matches(text, "no  libvirt +no socket\n +systemctl enable %-%-now virtqemud%.socket")
+end)
+
+test.case("a host without an active pool is warned of, with one that could be started", function()
+  local text, code = of_hosts({ kvm1 = { pools = { images = false } } }, { "kvm1" })
+  test.matches(text, "\n  !   storage pools +none is active: [^\n]+\n +virsh pool%-start images\n")
+  test.equal(code, 0)
+  test.matches((of_hosts({ kvm1 = { pools = {} } }, { "kvm1" })), "virsh pool%-create%-as default dir")
+end)
+
+test.case("a host without sshd can send domains, and is told that it gets none", function()
+  local text, code = of_hosts({ kvm1 = { sshd = "none\n" } }, { "kvm1" })
+  test.matches(text, "\n  !   ssh server +there is no sshd: no domain can be moved here\n")
+  test.matches(text, "\n +apt install openssh%-server\n")
+  test.equal(code, 0)
+end)
+
+test.case("two hosts are looked at from one another too: the address, the port, the other's sshd", function()
+  local hosts = { kvm1 = { address = "10.0.0.1" }, kvm2 = { address = "10.0.0.2" } }
+  local text, code = of_hosts(hosts, { "kvm1", "kvm2" })
+  test.matches(text, "\n  ok  to kvm2 +reaches ssh at 10%.0%.0%.2 port 2222\nkvm2\n")
+  test.matches(text, "\n  ok  to kvm1 +reaches ssh at 10%.0%.0%.1 port 2222\nnothing is missing$")
+  test.equal(code, 0)
+  hosts.kvm1.said, hosts.kvm1.address = "bash: connect: No route to host", nil
+  text, code = of_hosts(hosts, { "kvm1", "kvm2" })
+  test.matches(text, "\n  no  to kvm2 +does not reach ssh at 10%.0%.0%.2 port 2222: [^\n]*No route to host")
+  test.matches(text, "\n  no  to kvm1 +kvm2 knows no address of it\n")
+  test.equal(code, 1)
 end)
 
 test.case("a login that is not root's cannot make what a move needs", function()
@@ -136,7 +221,8 @@ end)
 
 test.case("no hardware virtualisation, a /run on a disk and an unknown firewall are said", function()
   local text = of_hosts({ kvm1 = { kvm = false, run = "ext2/ext3", backend = false } }, { "kvm1" })
-  test.matches(text, "no  hardware virtualisation +there is no /dev/kvm")
+  test.matches(text, "\n  !   hardware virtualisation +there is no /dev/kvm")
+  test.matches(text, "\n2 things are missing$")
   test.matches(text, "no  private keys in memory +/run is ext2/ext3, not tmpfs")
   test.matches(text, "no  firewall +no idea")
   test.is_nil(text:find("mount %-t tmpfs"), "a mount over a /run in use would cut off what runs")
@@ -153,6 +239,6 @@ end)
 test.case("as data: hosts with their checks", function()
   local text, code = of_hosts({ kvm1 = { run = "ext4" } }, { "kvm1" }, true)
   local data = json.decode(text)
-  test.equal({ code, #data, data[1].host, #data[1].checks, data[1].checks[7].ok, data[1].checks[1].ok },
-    { 1, 1, "kvm1", 9, false, true })
+  test.equal({ code, #data, data[1].host, #data[1].checks, data[1].checks[10].ok, data[1].checks[1].ok },
+    { 1, 1, "kvm1", 12, false, true })
 end)
