@@ -54,3 +54,24 @@ test.case("every shipped policy rises, and ends in something that ends", functio
     for index = 2, #rows do test.is_true(rows[index].stalls > rows[index - 1].stalls, name) end
   end
 end)
+
+test.case("what live-migrate says of its policies is what they do", function()
+  local declared
+  for _, one in ipairs(require("playbook").load("live-migrate").definition.params) do
+    if one[1] == "policy" then declared = one end
+  end
+  local said_action = { abort = "give up", suspend = "stand still", ["post-copy"] = "switch to it" }
+  local longest_ms = 0
+  for _, name in ipairs(declared.choices) do
+    local rows = converge.policies[name]
+    local last = rows[#rows]
+    local sentence = declared.doc:match("%f[%w]" .. name:gsub("%-", "%%-") .. ": (.-)%.")
+    if last then
+      test.matches(sentence, said_action[last.action] .. ".*, after " .. last.stalls .. "%f[%D]")
+    else
+      test.matches(sentence, "%-%-timeout")
+    end
+    for _, row in ipairs(rows) do longest_ms = math.max(longest_ms, row.downtime_ms or 0) end
+  end
+  test.is_true(declared.doc:find(("up to %s s"):format(longest_ms / 1000), 1, true), longest_ms)
+end)
