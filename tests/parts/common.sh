@@ -82,5 +82,5 @@ run_lua_file() { # DROVER FILE
 
 # The Lua tests that need nothing but this machine.
 lua_tests() {
-  find tests -name '*_test.lua' -not -path 'tests/lab/*' -not -path 'tests/faults/*' -not -path 'tests/bench/*' | sort
+  find tests -name '*_test.lua' -not -path 'tests/lab/*' -not -path 'tests/faults/*' | sort
 }
