@@ -9,7 +9,7 @@ local function place(level)
   local info = debug.getinfo(level, "Sl")
   while info do
     if info.currentline > 0 and not info.source:find("^@stdlib/") then
-      return info.short_src .. ":" .. info.currentline
+      return (info.source:match "^@(.*)" or info.short_src) .. ":" .. info.currentline
     end
     level = level + 1
     info = debug.getinfo(level, "Sl")

@@ -3,8 +3,9 @@
 -- does not end it [sshd(8)].
 --
 -- A port says little by itself: another machine's client may have the same one, and the next client of the same
--- machine may get it. So a session is the run's when the client's address and port are, sshd has it, and these are the processes
--- that were seen when the connection came up; where they were not seen, when they began no earlier than the run's.
+-- machine may get it. So a session is the run's when the client's address and port are, sshd has it, and these are the
+-- processes that were seen when the connection came up; where they were not seen, when they began no earlier than the
+-- run's.
 -- Tested by tests/stdlib/ssh_session_test.lua and tests/faults.
 local errors = require "errors"
 local script = require "script"

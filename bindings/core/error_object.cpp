@@ -99,13 +99,39 @@ void open_errors(lua_State* L) {
   lua_pop(L, 1);
 }
 
+std::string with_whole_path(const std::string& message, const std::string& chunk_name) {
+  constexpr size_t dots = 3;
+  size_t colon = message.find(':');
+  if (chunk_name.rfind('@', 0) != 0 || message.rfind("...", 0) != 0 || colon == std::string::npos) return message;
+  std::string path = chunk_name.substr(1);
+  std::string end = message.substr(dots, colon - dots);
+  bool is_of_it = path.size() >= end.size() && path.compare(path.size() - end.size(), end.size(), end) == 0;
+  return is_of_it ? path + message.substr(colon) : message;
+}
+
+namespace {
+
+// A message that Lua put a place in front of, which is in one of the functions that run.
+std::string with_whole_path_of_frame(lua_State* thread, const std::string& message) {
+  lua_Debug frame;
+  for (int level = 0; message.rfind("...", 0) == 0 && lua_getstack(thread, level, &frame) != 0; ++level) {
+    lua_getinfo(thread, "S", &frame);
+    std::string whole = with_whole_path(message, frame.source);
+    if (whole != message) return whole;
+  }
+  return message;
+}
+
+}  // namespace
+
 std::string caller_place(lua_State* L) {
   lua_Debug frame;
   for (int level = 0; lua_getstack(L, level, &frame) != 0; ++level) {
     lua_getinfo(L, "Sl", &frame);
     if (frame.currentline <= 0) continue;
     if (std::strncmp(frame.source, own_chunk_prefix, std::strlen(own_chunk_prefix)) == 0) continue;
-    return std::string(frame.short_src) + ":" + std::to_string(frame.currentline);
+    const char* file = frame.source[0] == '@' ? frame.source + 1 : frame.short_src;
+    return std::string(file) + ":" + std::to_string(frame.currentline);
   }
   return "";
 }
@@ -153,7 +179,7 @@ void complete_error(lua_State* L, lua_State* thread) {
       copy_fields(L);
     } else {
       // An error made by error("...") or by Lua itself: its text has the place in front already.
-      std::string text = luaL_tolstring(L, -1, nullptr);
+      std::string text = with_whole_path_of_frame(thread, luaL_tolstring(L, -1, nullptr));
       lua_pop(L, 2);
       lua_createtable(L, 0, 4);
       set_field(L, "domain", "lua");

@@ -30,6 +30,10 @@ void complete_error(lua_State* L, lua_State* thread);
 // The C++ form of an error object or of any other error value.
 Error to_error(lua_State* L, int index);
 
+// A message of Lua's that names a place in a chunk, with the whole path of its file. Lua keeps the last letters of a
+// long one. chunk_name: as the chunk was loaded, "@/srv/web.lua".
+std::string with_whole_path(const std::string& message, const std::string& chunk_name);
+
 // "web.lua:12" of the nearest caller that is not drover's own Lua, or "".
 std::string caller_place(lua_State* L);
 

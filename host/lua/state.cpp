@@ -179,7 +179,7 @@ void load_text(lua_State* L, const std::string& text, const std::string& chunk_n
   // A first line with #! is for the kernel; the newline stays so that line numbers are right.
   size_t skip = !text.empty() && text[0] == '#' ? std::min(text.find('\n'), text.size()) : 0;
   if (luaL_loadbufferx(L, text.data() + skip, text.size() - skip, chunk_name.c_str(), "t") != LUA_OK) {
-    std::string message = lua_tostring(L, -1);
+    std::string message = core::with_whole_path(lua_tostring(L, -1), chunk_name);
     lua_pop(L, 1);
     throw Error("lua", "SYNTAX", message);
   }

@@ -1,6 +1,6 @@
 -- drover recover [RUN [--fenced HOST]... [--guest-on HOST]]: finishes what dead runs left. Doing it again changes
 -- nothing more. With the options a person settles what no host will tell.
--- Tested by tests/stdlib/recovery_test.lua and tests/transcripts/run.in.
+-- Tested by tests/stdlib/recovery_test.lua, tests/stdlib/recovery_operator_test.lua and tests/transcripts/run.in.
 local core = require "drover.core"
 local history = require "history"
 local recovery = require "recovery"

@@ -70,3 +70,14 @@ test.case("the first line outside of drover's own Lua is blamed", function()
   test.matches(problem.where, "errors_test.lua:%d+")
   test.is_true(core.is_cancellation(problem) == false, "no cancellation")
 end)
+
+test.case("a place is told with the whole path, however long it is", function()
+  local path = "/srv/" .. ("p"):rep(100) .. "/web.lua"
+  local function problem(code)
+    local _, raised = core.xpcall(core.load_source(code, "@" .. path, _ENV), core.complete_error)
+    return raised
+  end
+  test.equal(problem('errors.raise { code = "X", message = "no" }').where, path .. ":1")
+  test.equal(problem("\nlocal x = nil; return x.field").message, path .. ":2: attempt to index a nil value (local 'x')")
+  test.equal(problem("virt.connect(7)").where, path .. ":1")
+end)

@@ -176,7 +176,7 @@ test.case("before the move an undo is registered that asks both hosts, and what 
   test.equal(ctx.undone, { { kind = "after-move", arguments = { source = "kvm1", destination = "kvm2",
     uuid = "uuid-1", autostart = "carry" } }, { kind = "settle-domain", arguments = { source = "kvm1",
     destination = "kvm2", uuid = "uuid-1", before = "running", destination_had = "none",
-    held = true, persistent = false, process = { name = "web1", is = "web1's process" } } } })
+    held = true, persistent = true, process = { name = "web1", is = "web1's process" } } } })
 end)
 
 test.case("A1: an error is reported and the domain did move: that is success, with a warning", function()

@@ -12,7 +12,7 @@ local function port(p, busy, copied)
   local lines = {}
   for _, one in ipairs(busy) do lines[#lines + 1] = ("LISTEN 0 128 0.0.0.0:%d 0.0.0.0:*\n"):format(one) end
   move.destination.answers["ss -Hltn"] = { output = table.concat(lines) }
-  move.destination.firewall = { backend = function() return "nftables" end, ruleset = function() return "" end }
+  move.destination.firewall = { can_expire = function() return true end, ruleset = function() return "" end }
   return check("ports", "the port", move)
 end
 

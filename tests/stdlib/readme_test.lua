@@ -110,7 +110,8 @@ end)
 
 test.case("the rows of its summary are those that a move writes, and its leases are stock ones", function()
   local block, _, rows = shown()
-  local source = fakes.read(core.stdlib .. "/migrate/after.lua") .. fakes.read(core.stdlib .. "/command/run.lua")
+  local source = fakes.read(core.stdlib .. "/migrate/after.lua") .. fakes.read(core.stdlib .. "/run.lua")
+    .. fakes.read(core.stdlib .. "/command/run.lua")
   test.is_true(#rows >= 6, "rows seen: " .. #rows)
   for _, name in ipairs(rows) do test.is_true(source:find(('"%s"'):format(name), 1, true), name) end
   for kind in block:match("taken back +([^\n]+)"):gmatch("[%l-]+") do test.equal(lease.find(kind).name, kind) end

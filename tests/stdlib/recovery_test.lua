@@ -1,128 +1,9 @@
 -- Shows that a run may be killed anywhere: another drover finishes it, and doing so again changes nothing more.
--- Real drover processes run a toy playbook whose kinds are files of one folder.
 local test = require "test"
 local fakes = test.load(..., "fakes")
+local toy = test.load(..., "toy_run")
+local start = toy.start
 local machine = require("native.host").local_machine()
-
-local own_process = fakes.read("/proc/self/stat"):match("^%d+")
-local drover = machine:query({ "readlink", "/proc/" .. own_process .. "/exe" }).output:gsub("\n", "")
-
--- One lease and one undo before the commit, one lease after it. WORK/made is the work of the run.
-local toy = [[
-local entries = require "entries"
-local work = os.getenv "TOY_WORK"
-
-local function exists(path)
-  local file = io.open(path)
-  if file then file:close() end
-  return file ~= nil
-end
-local function log(text)
-  local file = assert(io.open(work .. ".log", "a"))
-  file:write(text, "\n")
-  file:close()
-end
-local function make(name) assert(io.open(work .. "/" .. name, "w")):close() end
-local function pid()
-  local file = assert(io.open "/proc/self/stat")
-  local number = file:read "n"
-  file:close()
-  return number
-end
-
-local count = 0
-function entries.boundary(name)
-  count = count + 1
-  log(count .. " " .. name)
-  if count == tonumber(os.getenv "TOY_KILL_AT" or "") then
-    log "killed"
-    host.local_machine():query { "kill", "-KILL", tostring(pid()) }  -- no act of the run's
-    async.sleep "10s"
-  end
-end
-
-lease.kind {
-  name = "toy-file",
-  describe = function(a) return { host = "here", text = "make the file " .. a.name } end,
-  probe = function(a) return exists(work .. "/" .. a.name) and "ours" or "absent" end,
-  grant = function(a) make(a.name) end,
-  revoke = function(a)
-    if os.getenv "TOY_BLOCKED" then error "blocked" end
-    log("revoke " .. a.name)
-    local entry = inventory.find "kvm9"
-    if entry then log("kvm9 is " .. entry.address) end
-    async.sleep(20)  -- so that two recoverers would meet here
-    assert(os.remove(work .. "/" .. a.name))
-  end,
-}
-lease.kind {
-  name = "toy-stuck",
-  describe = function() return { host = "here", text = "something that does not go away" } end,
-  probe = function() return exists(work .. "/stuck") and "ours" or "absent" end,
-  grant = function() make "stuck" end,
-  revoke = function()
-    local stuck_for = os.getenv "TOY_STUCK"
-    if stuck_for then
-      log "revoking"
-      async.sleep(stuck_for)
-    end
-    assert(os.remove(work .. "/stuck"))
-  end,
-}
-lease.undo_kind {
-  name = "toy-made",
-  describe = function() return { host = "here", text = "remove the work" } end,
-  undo = function()
-    if not exists(work .. "/made") then return "absent" end
-    log "undo made"
-    assert(os.remove(work .. "/made"))
-    return "removed"
-  end,
-}
-
-return playbook {
-  name = "toy",
-  summary = "Files in a folder.",
-  params = { { "fail", "choice", choices = { "no", "yes", "wait", "stuck", "late" }, default = "no",
-    doc = "How it ends." } },
-  run = function(ctx, p)
-    ctx:step("first lease", function() ctx:lease("toy-file", { name = "first" }) end)
-    ctx:undo("toy-made", {})
-    make "made"
-    ctx:lease("toy-file", { name = "second" })
-    if p.fail == "stuck" or p.fail == "late" then ctx:lease("toy-stuck", {}) end
-    if p.fail ~= "no" and p.fail ~= "yes" then
-      local file = assert(io.open(work .. ".pid", "w"))
-      file:write(pid())
-      file:close()
-      if p.fail ~= "late" then async.sleep "20s" end
-    end
-    ctx:ensure(p.fail ~= "yes", "it was to fail")
-    ctx:commit()
-    ctx:lease("toy-file", { name = "third" })
-  end,
-}
-]]
-
-local function start()
-  local folder = fakes.folder()
-  local one = { path = folder.path, work = folder.path .. "/work", file = folder.path .. "/toy.lua" }
-  fakes.write(one.file, toy)
-  machine:make_directory(one.work)
-
-  function one.drover(words, environment)
-    local request = { drover, table.unpack(words) }
-    request.environment = { DROVER_STATE = one.path .. "/state", TOY_WORK = one.work }
-    for name, value in pairs(environment or {}) do request.environment[name] = value end
-    request.check = false
-    request.timeout_ms = 30000
-    return machine:exec(request)
-  end
-  function one.left() return table.concat(require("files").list(one.work), " ") end
-  function one.log() return fakes.read(one.work .. ".log") or "" end
-  function one.newest() return json.decode(one.drover({ "--json", "runs" }).output)[1] end
-  return setmetatable(one, { __close = getmetatable(folder).__close })
-end
 
 local function count_of(text, pattern)
   local count = 0
@@ -205,7 +86,7 @@ test.case("the hosts' names mean at a recovery what they meant to the run, whate
   local toy_run <close> = start()
   fakes.write(toy_run.path .. "/mine.lua", 'return { kvm9 = { address = "10.0.0.9" } }')
   fakes.write(toy_run.path .. "/other.lua", 'return { kvm9 = { address = "10.9.9.9" } }')
-  local inside = { "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", toy_run.path, drover, "run", toy_run.file }
+  local inside = { "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", toy_run.path, toy.program, "run", toy_run.file }
   inside.environment = { DROVER_STATE = toy_run.path .. "/state", TOY_WORK = toy_run.work, TOY_KILL_AT = "10",
     DROVER_INVENTORY = "./mine.lua" }
   inside.check = false
@@ -264,64 +145,6 @@ end }]])
   test.equal(result.exit_code, 0, result.errors)
   test.matches(result.output, "warning  not done: the old file; look at it")
   test.matches(result.output, "1 run recovered, but not all that was asked for is done, see above%.")
-end)
-
--- The id of a run that died with a lease on this machine that cannot be taken back.
-local function died_with_a_lease(toy_run)
-  fakes.write(toy_run.file, [[
-lease.kind {
-  name = "toy-here",
-  describe = function(a) return { host = a.host, text = "hold something" } end,
-  probe = function(a, env) return env:host(a.host) and "ours" end,
-  grant = function() end,
-  revoke = function(a, env)
-    env:host(a.host)
-    error("it does not let go", 0)
-  end,
-  named_by_run = true, verified_by_grant = true,
-}
-return playbook { name = "toy", summary = "Dies with a lease.", params = {}, run = function(ctx)
-  ctx:lease("toy-here", { host = "localhost" })
-  host.local_machine():query { "sh", "-c", "kill -KILL $PPID" }
-end }]])
-  toy_run.drover { "run", toy_run.file }
-  return toy_run.newest().id
-end
-
-test.case("what is on a host that its operator calls fenced is given up, and the run ends", function()
-  local toy_run <close> = start()
-  local id = died_with_a_lease(toy_run)
-  local result = toy_run.drover { "recover", id }
-  test.equal(result.exit_code, 3)
-  test.matches(result.output, "it does not let go")
-  for words, message in pairs {
-    [{ "--fenced", "localhos" }] = "the run has nothing to do with 'localhos'\n  did you mean 'localhost'",
-    [{ "--guest-on", "kvm1" }] = "the run has nothing to do with 'kvm1'\n  its hosts are: localhost",
-  } do
-    result = toy_run.drover { "recover", id, table.unpack(words) }
-    test.equal({ result.exit_code, toy_run.newest().state }, { 2, "needs_operator" })
-    test.matches(result.errors, message)
-  end
-  result = toy_run.drover { "recover", "--fenced", "localhost" }
-  test.equal(result.exit_code, 2)
-  test.matches(result.errors, "%-%-fenced is about one run")
-  result = toy_run.drover { "recover", "--fenced", "localhost", id }
-  test.equal({ result.exit_code, toy_run.newest().state }, { 0, "recovered" }, result.errors)
-  test.matches(result.output, "given up: hold something on localhost, for localhost is fenced")
-  test.matches(result.output, "but not all that was asked for is done")
-end)
-
-test.case("a name that leads to another machine than when the run began is not gone to", function()
-  local toy_run <close> = start()
-  local id = died_with_a_lease(toy_run)
-  do
-    local store <close> = journal.open { path = toy_run.path .. "/state/journal.db" }
-    store:add_event(id, "host", json.encode { name = "localhost", machine_id = "0123" })
-  end
-  local result = toy_run.drover { "recover", id }
-  test.equal({ result.exit_code, toy_run.newest().state }, { 3, "needs_operator" })
-  test.matches(result.output, "localhost: the name leads to another machine now than when the run began")
-  test.matches(result.output, "the id 0123 ")
 end)
 
 test.case("what a killed run changed without an undo is named by recover and report, and not called undone", function()

@@ -28,10 +28,6 @@ std::string who(const ConnectOptions& options) {
   return SshMachine::connect(options, token)->exec(request, token).output;
 }
 
-int64_t milliseconds_since(Clock::time_point since) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - since).count();
-}
-
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 // What a person sees of drover, on a terminal without colours.

@@ -18,10 +18,6 @@ core::ExecRequest request(std::vector<std::string> argv, std::string input = "")
   return result;
 }
 
-int64_t milliseconds_since(Clock::time_point since) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - since).count();
-}
-
 std::string all_bytes(size_t size) {
   std::string data(size, '\0');
   for (size_t i = 0; i < size; ++i) data[i] = static_cast<char>((i * 7 + i / 256) & 0xff);

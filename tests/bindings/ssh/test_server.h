@@ -198,4 +198,8 @@ class RefusingServer {
   pid_t pid_ = -1;
 };
 
+inline int64_t milliseconds_since(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - since).count();
+}
+
 }  // namespace drover::ssh::test

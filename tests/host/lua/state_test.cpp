@@ -101,6 +101,8 @@ TEST_CASE("a first line for the kernel is skipped, and line numbers stay right")
   CHECK(lua.run("#!/usr/bin/env drover\nreturn 5") == "5");
   lua.says("#!/usr/bin/env drover\nerror('here')", "test:2: here");
   CHECK_THROWS_WITH(load_text(lua.state.get(), "return (", "=eval"), Catch::Contains("eval:1:"));
+  std::string path = "/srv/" + std::string(100, 'p') + "/web.lua";
+  CHECK_THROWS_WITH(load_text(lua.state.get(), "return (", "@" + path), Catch::StartsWith(path + ":1: "));
   CHECK(lua.run("#!/only") == "nil");
 }
 
