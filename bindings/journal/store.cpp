@@ -86,7 +86,7 @@ void Store::open() {
   chmod(path_.c_str(), S_IRUSR | S_IWUSR);
   sqlite3_busy_timeout(database_, busy_timeout_ms);
   execute("pragma journal_mode = wal");
-  execute("pragma synchronous = full");
+  set_durable(true);
   execute("pragma foreign_keys = on");
   Transaction transaction(*this);
   int64_t version = 0;

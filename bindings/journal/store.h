@@ -8,7 +8,7 @@
 // flipped bit, and a path with a flipped bit would be another file that recovery deletes. Whatever is damaged is
 // JOURNAL_UNUSABLE. Events only inform; they have none. Entries that were lost with the end of SQLite's write-ahead log
 // are found by a second count (entry_counts.h).
-// Tested by tests/bindings/journal/store_test.cpp.
+// Tested by tests/bindings/journal/store_test.cpp, durability_test.cpp.
 #pragma once
 
 #include <cstdint>
@@ -113,7 +113,7 @@ class Store {
   int64_t kept_runs_;
   sqlite3* database_ = nullptr;
   std::mutex mutex_;
-  bool durable_ = true;
+  bool durable_ = false;
 };
 
 }  // namespace drover::journal
