@@ -115,7 +115,7 @@ local function now_there_s(destination)
 end
 
 -- The run's key at both ends, and the run's folders: each thing in its own time, as far as one does not need the other.
-local function grant_key(move, user, known_hosts)
+local function grant_key(move, user, port, known_hosts)
   local ctx, source, destination = move.ctx, move.source, move.destination
   local key_pair, public_line, foreseen
   both(function()
@@ -129,7 +129,8 @@ local function grant_key(move, user, known_hosts)
   end, function()
     ctx:lease("authorized-key", { host = destination.name, user = user, key = public_line, from = move.from_address,
       command = "/bin/false", port_forwarding = true, mark = ctx.mark, foreseen = foreseen,
-      expires_at_s = now_there_s(destination) + limit_s(move) })
+      expires_at_s = now_there_s(destination) + limit_s(move),
+      proof = { host = source.name, run = ctx.run_id, address = move.to_address, port = port } })
   end)
 end
 
@@ -143,7 +144,7 @@ local function open_ssh(move)
   local user = destination:facts().user or "root"
   local port, known_hosts = ssh_server_of(move)
   local existing = move.p.key == "existing"
-  if existing then make_directories(move) else grant_key(move, user, known_hosts) end
+  if existing then make_directories(move) else grant_key(move, user, port, known_hosts) end
   ctx:connection { from = source.name, to = destination.name, port = port, encrypted = true,
     purpose = ssh_purposes[move.p.channel] or "ssh: libvirt's control" }
   ctx:lease("tunnel", { host = source.name, destination = destination.name, run = run,

@@ -125,7 +125,8 @@ local key_line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICf9svRenC/PLKIL9nk6K/pxQg
 local kinds = {
   ["authorized-key"] = function()
     return { user = math.random(2) == 1 and "root" or one_line(), key = key_line, from = one_line(),
-      command = one_line(), mark = hostile(), expires_at_s = 4102444800, foreseen = {} }
+      command = one_line(), mark = hostile(), expires_at_s = 4102444800, foreseen = {},
+      proof = { host = "y", run = file_name(), address = hostile(), port = 2222 } }
   end,
   ["after-move"] = function()
     return { uuid = hostile(), destination = hostile(), autostart = "carry", undefine_source = true }

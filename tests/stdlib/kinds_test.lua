@@ -42,6 +42,7 @@ test.case("authorized-key: what revoking needs is read before the intent, and th
     local revoked = {}
     local _ <close> = test.replace(ssh, {
       foresee_authorize = function() return { file = "/foreseen", made_file = true } end,
+      probe_authorized = function() return "absent" end,
       revoke = function(_, description) revoked[#revoked + 1] = description end })
     local a = setmetatable({}, { __index = key_arguments })
     kind.prepare(a, env)
@@ -49,6 +50,51 @@ test.case("authorized-key: what revoking needs is read before the intent, and th
     kind.revoke(a, env, { file = "/granted", added_newline = true })
     test.equal({ revoked[1].file, revoked[1].made_file, revoked[2].file, revoked[2].made_file,
       revoked[2].added_newline, revoked[2].mark }, { "/foreseen", true, "/granted", nil, true, "drover run=RUN" })
+  end)
+
+-- Revokes the key on a destination and a source that answer so; gives the error's code and message, and what the source
+-- was asked.
+local function revoke_key(answers)
+  local asked = {}
+  local destination = { machine = "machine", name = "kvm2", query = function()
+    return { exit_code = answers.penalties and 0 or 1, output = "", errors = "" }
+  end }
+  local source = { name = "kvm1", query = function(_, request)
+    asked[#asked + 1] = table.concat(request, " ", 4)
+    return { exit_code = answers.login or 255, output = "", errors = answers.said or "" }
+  end }
+  local _ <close> = test.replace(ssh, { revoke = function() end,
+    probe_authorized = function() return answers.presence or "absent" end })
+  local ok, problem = pcall(lease.find("authorized-key").revoke,
+    setmetatable({ proof = answers.proof ~= false and { host = "kvm1", run = "RUN", address = "10.0.0.2", port = 22 }
+      or nil }, { __index = key_arguments }),
+    { host = function(_, name)
+      if name == "kvm2" then return destination end
+      return answers.source_is_gone and errors.raise { code = "NO_CONNECTION", message = "gone" } or source
+    end })
+  return ok and "revoked" or problem.code, asked, problem
+end
+
+test.case("authorized-key: that it is gone is looked at, and proven by a login that is refused", function()
+  local refused = "root@10.0.0.2: Permission denied (publickey)."
+  local outcome, asked = revoke_key { said = refused }
+  test.equal({ outcome, asked }, { "revoked", { "drover RUN 22 root 10.0.0.2" } })
+  test.equal(revoke_key { presence = "ours" }, "NOT_REVOKED")
+  local code, _, problem = revoke_key { login = 1 }  -- /bin/false
+  test.equal({ code, problem.host }, { "NOT_REVOKED", "kvm2" })
+  test.matches(problem.hint, "sshd %-T")
+end)
+
+test.case("authorized-key: where nobody can try it, or the try would be held against the source, the look is enough",
+  function()
+    for name, answers in pairs { gone = { source_is_gone = true }, key_is_gone = { login = 90 },
+      no_answer = { said = "connect to host 10.0.0.2 port 22: No route to host" }, hangs = { login = 124 },
+      an_older_run = { proof = false } } do
+      test.equal(revoke_key(answers), "revoked", name)
+    end
+    -- PerSourcePenalties: a few refused logins would shut the source out of the next move.
+    local outcome, asked = revoke_key { penalties = true }
+    test.equal({ outcome, asked }, { "revoked", {} })
   end)
 
 local opening = { host = "kvm2", from = "10.0.0.1", ports = { first = 49152, last = 49153 }, timeout_s = 60,

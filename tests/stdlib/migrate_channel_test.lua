@@ -56,6 +56,7 @@ test.case("ssh, p2p: a key, and a tunnel for control and memory; port 22 only", 
   test.equal(kinds, "authorized-key@b private-key@a run-directory@a run-directory@b tunnel@a")
   test.equal(#leases.tunnel.sockets, 2)
   test.equal(leases["authorized-key"].command, "/bin/false")
+  test.equal(leases["authorized-key"].proof, { host = "a", run = "RUN", address = "10.0.0.2", port = 22 })
   test.equal({ #connections, connections[1].port, connections[1].encrypted }, { 1, 22, true })
   test.equal(leases["run-directory"].qemu_user, "64055:994")
 end)
