@@ -143,3 +143,30 @@ test.case("tunnel: the port that is kept is this end's, not the ssh server's", f
   test.equal({ result.local_address, result.local_port }, { "127.0.0.1", 40112 })
   test.matches(result.session or "", "^1:%d+$")
 end)
+
+test.case("authorized-key: a revocation is proven by a login that a real sshd refuses", function()
+  if other_user == "0:0" then return end  -- sshd needs other users
+  local directory, private, kind = lease.find "run-directory", lease.find "private-key", lease.find "authorized-key"
+  local port = math.random(20000, 29999)
+  local a = { host = "here", user = "root", from = "127.0.0.1", command = "/bin/false", expires_at_s = 4102444800,
+    mark = "drover run=" .. run, proof = { host = "here", run = run, address = "127.0.0.1", port = port } }
+  directory.grant({ host = "here", run = run }, env)
+  local pair = ssh.generate_key { type = "ed25519" }
+  a.key = pair:public_line():match "^%S+ %S+"
+  script_of([[mkdir -p /run/sshd; ssh-keygen -q -t ed25519 -N "" -f /run/host_key]])
+  private.grant({ host = "here", run = run, known_hosts = ("[127.0.0.1]:%d %s\n"):format(port,
+    script_of "cat /run/host_key.pub":match "^%S+ %S+") }, env, pair)
+  -- This sshd reads a second file, of which the one that drover asks about knows nothing.
+  here.machine:write_file("/run/elsewhere", 'restrict,command="/bin/false" ' .. a.key .. "\n")
+  local _ <close> = setmetatable({}, { __close = function() script_of "kill $(cat /run/sshd.pid)" end })
+  test.equal(script_of([[$(command -v sshd || echo /usr/sbin/sshd) -f /dev/null -p "$1" -h /run/host_key \
+    -o ListenAddress=127.0.0.1 -o AuthorizedKeysFile=/run/elsewhere -o StrictModes=no -o UsePAM=no \
+    -o PermitRootLogin=yes -o PidFile=/run/sshd.pid -E /run/sshd.log; echo $?]], port), "0\n")
+  local granted = { file = "/run/authorized_keys" }
+  test.matches(test.raises("NOT_REVOKED", kind.revoke, a, env, granted).message, "still logs in")
+  here.machine:write_file("/run/elsewhere", "")
+  kind.revoke(a, env, granted)
+  test.matches(script_of "cat /run/sshd.log", "Accepted publickey.*authenticating user root .*preauth")
+  private.revoke({ host = "here", run = run }, env)
+  directory.revoke({ host = "here", run = run }, env)
+end)
