@@ -192,7 +192,8 @@ return function(request)
   local current, shown = request.rest[#request.rest], {}
   table.sort(found)
   for _, word in ipairs(found) do
-    local fits = word:sub(1, 1) == ":" or word:sub(1, #current) == current
+    -- The shell lists them on the terminal as they are: a name that would command it is not offered.
+    local fits = (word:sub(1, 1) == ":" or word:sub(1, #current) == current) and terminal.visible(word) == word
     if fits and not shown[word] then print(word) end
     shown[word] = true
   end
