@@ -175,8 +175,8 @@ Edit bring_over(const Edit& edit, const std::string& before, const std::string& 
   };
 }
 
-Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& wanted, const GrantedKey* take_away,
-                 core::CancelToken& token) {
+Edited edit_file(core::Machine& machine, KeysPlace place, const std::string& mark, const Edit& wanted,
+                 const GrantedKey* take_away, core::CancelToken& token) {
   Edited outcome;
   Edit edit = wanted;
   for (int attempt = 0; attempt < most_tries; ++attempt) {
@@ -189,7 +189,7 @@ Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& wanted, co
         argv.end(),
         {scripts::replace_keys, "drover", place.real, std::to_string(place.uid) + ":" + std::to_string(place.gid),
          place.exists ? "yes" : "no", std::to_string(place.contents.size()), std::to_string(contents->size()),
-         remove_file ? "yes" : "no", remove_directory ? "yes" : "no", take_away == nullptr ? "yes" : "no"});
+         remove_file ? "yes" : "no", remove_directory ? "yes" : "no", take_away == nullptr ? "yes" : "no", mark});
     auto result = run_script(machine, argv, place.contents + *contents, token);
     bool done = result.exit_code == 0;
     if (!done && result.exit_code != scripts::changed && result.exit_code != scripts::late) {
@@ -223,11 +223,12 @@ Edited edit_file(core::Machine& machine, KeysPlace place, const Edit& wanted, co
 }
 
 // After an editor that was killed: its temporary files, and the folder that it made.
-void clean_up(core::Machine& machine, const KeysPlace& place, bool remove_directory, core::CancelToken& token) {
+void clean_up(core::Machine& machine, const KeysPlace& place, const std::string& mark, bool remove_directory,
+              core::CancelToken& token) {
   std::vector<std::string> argv = script_argv(place);
   std::string directory = place.real.substr(0, std::max<size_t>(place.real.rfind('/'), 1));
   argv.insert(argv.end(), {scripts::clean_up, "drover", directory, remove_directory ? "yes" : "no"});
-  auto result = run_script(machine, argv, "", token);
+  auto result = run_script(machine, argv, mark + "\n", token);
   if (result.exit_code != 0) throw script_error(machine, result, directory + " is not cleaned up").on_object(directory);
 }
 
@@ -337,7 +338,7 @@ GrantedKey authorize_key(core::Machine& machine, const KeyRequest& request, core
     granted.added_newline = added.added_newline;
     return added.contents;
   };
-  Edited outcome = edit_file(machine, place, edit, nullptr, token);
+  Edited outcome = edit_file(machine, place, request.mark, edit, nullptr, token);
   granted.added = outcome.changed;
   granted.made_file = outcome.made_file;
   granted.made_directory = outcome.made_directory;
@@ -383,11 +384,11 @@ bool revoke_key(core::Machine& machine, const KeyRequest& request, const Granted
     place = read_place(machine, request, token);
     editor_was_there |= place.leftovers;
     if (place.leftovers || !is_there(place)) {
-      clean_up(machine, place, granted.made_directory && !place.exists, token);
+      clean_up(machine, place, request.mark, granted.made_directory && !place.exists, token);
       place = read_place(machine, request, token);
       if (!is_there(place)) return removed;
     }
-    removed |= edit_file(machine, place, edit, &granted, token).changed;
+    removed |= edit_file(machine, place, request.mark, edit, &granted, token).changed;
     if (!editor_was_there) return removed;
   }
   throw Error("ssh", "BUSY", "the line of a key comes back to " + place.real + " each time that it is taken away")

@@ -70,7 +70,8 @@ exec cat -- "$real"
 
 // Positional: file, owner (uid:gid), whether it existed, size before, size after, whether an empty one is removed,
 // whether its empty directory is then removed, whether other hard links stop it: a rename would part them from the
-// file. Standard input: the bytes before, then the bytes after.
+// file; the mark of the key, by which clean_up knows the process. Standard input: the bytes before, then the bytes
+// after.
 constexpr const char* replace_keys = R"sh(set -eu
 umask 077
 file=$1 owner=$2 existed=$3 old_size=$4 new_size=$5 remove=$6 remove_directory=$7 refuse_links=$8
@@ -150,9 +151,24 @@ if [ "$remove_directory" = yes ] && [ ! -e "$file" ]; then rmdir -- "$directory"
 )sh";
 
 // Takes away what an editor that was killed left. Positional: the directory, which may be gone or have something in it;
-// whether it is removed when it is empty. The lock: an editor that lives needs its files.
+// whether it is removed when it is empty. Standard input: the mark, of which no process of clean_up is to have an
+// argument. An editor for that mark may live on, and not have come to the lock yet: it is waited for. Then the lock:
+// any editor that lives needs its files.
 constexpr const char* clean_up = R"sh(set -eu
 directory=$1 remove_directory=$2
+IFS= read -r mark
+lives() {
+  for arguments in $(grep -lF -- "$mark" /proc/[0-9]*/cmdline 2>/dev/null); do
+    if grep -qF 'refuse_links=$8' "$arguments" 2>/dev/null; then return 0; fi
+  done
+  return 1
+}
+tries=0
+while lives; do
+  [ "$tries" -lt 300 ] || { echo "the run's own editor of $directory is at work, and does not end" >&2; exit 84; }
+  tries=$((tries + 1))
+  sleep 0.1
+done
 [ -d "$directory" ] || exit 0
 exec 9< "$directory"
 flock -w 30 9 || { echo "another program holds the lock of $directory" >&2; exit 84; }

@@ -211,8 +211,9 @@ class LivingEditor {
 }  // namespace
 
 TEST_CASE("an editor that outlived its run, and renames after the revocation has read, leaves no line", "[ssh]") {
-  // mv: its files are there, and it is about to rename. rm: it has the lock, and no file of its own yet.
-  std::string program = GENERATE("mv", "rm");
+  // mv: its files are there, and it is about to rename. rm: it has the lock, and no file of its own yet. flock: it has
+  // not even come to the lock.
+  std::string program = GENERATE("mv", "rm", "flock");
   KillPlace place(GENERATE(std::string("first\n"), std::string("no file")));
   if (place.before_ == "no file" && program == "mv") return;  // a new file is linked, not moved
   std::string before = place.everything();
@@ -220,10 +221,17 @@ TEST_CASE("an editor that outlived its run, and renames after the revocation has
   {
     LivingEditor editor(place, program);
     int programs = 0;
+    std::thread later;
     place.machine.before = [&](const core::ExecRequest&) {
-      if (++programs == 2) editor.go_on();  // after the file was read, and before anything is done about it
+      if (++programs != 2) return;  // after the file was read, and before anything is done about it
+      later = std::thread([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        editor.go_on();
+      });
     };
-    REQUIRE(revoke_key(place.machine, place.request, foreseen, place.token));
+    bool removed = revoke_key(place.machine, place.request, foreseen, place.token);
+    later.join();
+    REQUIRE(removed);
   }
   REQUIRE(place.everything() == before);
 }
