@@ -154,6 +154,9 @@ local function topics()
   return names
 end
 
+--- The same, for completion.
+function help.topics() return topics() end
+
 local function overview()
   local lines = { "help \"NAME\" or help(FUNCTION) says more. Modules:" }
   local modules = modules_by_name()
@@ -223,7 +226,9 @@ local function broken(lines, width)
       found[#found + 1] = line
     else
       local head = line:match("^%s+%S.-%s%s+") or line:match("^%s*")
-      local hanging = head:find("%S") and (#head <= 20 and #head or 6) or #head
+      -- The second column of a table may stand further to the right than the text beside a function's name.
+      local widest = head:find("^%s+[%w_]+[.:]") and 20 or 36
+      local hanging = head:find("%S") and (#head <= widest and #head or 6) or #head
       local rest, first = (" "):rep(hanging), head
       if #head + 20 > width and head:find("%S") then
         found[#found + 1], first = head:gsub("%s+$", ""), rest

@@ -21,8 +21,21 @@ function layout.wrap(long, width, first, rest)
   return lines
 end
 
+-- The text with the rows of its tables each on one line.
+local function joined_rows(text)
+  local rows = {}
+  for line in text:gmatch("(.-)\n") do
+    local above, column = rows[#rows], #line:match("^%s*")
+    local goes_on = above and column > 4 and line:find("%S") and above:sub(1, column):find("%S%s%s+$")
+      and above:find("^%S", column + 1)
+    if goes_on then rows[#rows] = above .. " " .. line:sub(column + 1) else rows[#rows + 1] = line end
+  end
+  return table.concat(rows, "\n") .. "\n"
+end
+
 --- Lines of a text that its author broke at another width: what stands together is joined and broken anew. Lines that
--- begin with a space or a dash are lines of their own, and what is broken off them is indented further.
+-- begin with a space or a dash are lines of their own, and what is broken off them is indented further. A line that
+-- begins below the second column of the one above goes on with that.
 function layout.flow(long, width)
   local lines, paragraph = {}, {}
   local function flush()
@@ -32,7 +45,7 @@ function layout.flow(long, width)
     end
     paragraph = {}
   end
-  for line in (long:gsub("%s+$", "") .. "\n"):gmatch("(.-)\n") do
+  for line in joined_rows(long:gsub("%s+$", "") .. "\n"):gmatch("(.-)\n") do
     local indent = line:match("^%s+") or ""
     if line:find("^%s*$") then
       flush()

@@ -72,6 +72,15 @@ std::vector<std::string> take_passed_on(std::vector<std::string>& arguments) {
   if (command >= arguments.size()) return {};
   if (std::find(passing.begin(), passing.end(), arguments[command]) == passing.end()) return {};
   size_t index = command + 1;
+  // `run --help PLAYBOOK` asks for the playbook's help, as `run PLAYBOOK --help` does.
+  bool has_playbook = arguments[command] == "run" || arguments[command] == "check";
+  size_t playbook = skip_options(arguments, index);
+  for (size_t at = index; has_playbook && playbook < arguments.size() && at < playbook; ++at) {
+    if (arguments[at] != "--help" && arguments[at] != "-h") continue;
+    arguments.push_back(arguments[at]);
+    arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(at));
+    break;
+  }
   if (arguments[command] != "complete") index = std::min(skip_options(arguments, index) + 1, arguments.size());
   auto first = arguments.begin() + static_cast<std::ptrdiff_t>(index);
   std::vector<std::string> rest(first, arguments.end());

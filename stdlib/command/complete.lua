@@ -50,11 +50,24 @@ local function domains()
   return ok and names or {}
 end
 
-local function runs()
+-- Of undo only those that it can undo.
+local function runs(_, command)
   local ids = {}
   local ok, list = core.pcall(function() return require("history").existing_journal():runs(20) end)
-  for _, one in ipairs(ok and list or {}) do add(ids, one.id) end
+  for _, one in ipairs(ok and list or {}) do
+    if command ~= "undo" or one.kept then add(ids, one.id) end
+  end
   return ids
+end
+
+-- "kvm1,kv": the first host stays in front of each candidate for the second.
+local function two_hosts(request)
+  local first = request.rest[#request.rest]:match("^[^,]*,") or ""
+  local found = {}
+  for _, name in ipairs(hosts()) do
+    if name .. "," ~= first then add(found, first .. name) end
+  end
+  return found
 end
 
 local function commands(request)
@@ -63,7 +76,16 @@ local function commands(request)
   return names
 end
 
-local by_value = { TOPIC = commands,
+-- Commands, and what scripts call. A name with a colon would be two words to the shell.
+local function topics(request)
+  local names = commands(request)
+  for _, name in ipairs(require("help").topics()) do
+    if not name:find(":", 1, true) then add(names, name) end
+  end
+  return names
+end
+
+local by_value = { TOPIC = topics, ["A,B"] = two_hosts,
   PLAYBOOK = playbooks, HOST = hosts, RUN = runs, FILE = function() return { ":files" } end,
   DIR = function() return { ":folders" } end, SHELL = function() return { "bash" } end }
 
@@ -164,7 +186,7 @@ local function candidates(request)
   for _, one in ipairs(general) do add(all, one) end
   for _, one in ipairs(command.options) do add(all, one) end
   option = before and place < #words - 1 and find_option(command.options, before)
-  if option and option.value ~= "" then return by_value[option.value] and by_value[option.value]() or {} end
+  if option and option.value ~= "" then return by_value[option.value] and by_value[option.value](request) or {} end
   local positional = first_plain(words, place + 1, all)
   if (name == "run" or name == "check") and positional then
     return playbook_words(request, words[positional], table.move(words, positional + 1, #words, 1, {}),
@@ -181,7 +203,7 @@ local function candidates(request)
     positional = first_plain(words, positional + 1, all)
   end
   local kind = (kinds[math.min(seen + 1, #kinds)] or ""):gsub("%W.*$", "")
-  return by_value[kind] and by_value[kind](request) or {}
+  return by_value[kind] and by_value[kind](request, name) or {}
 end
 
 return function(request)

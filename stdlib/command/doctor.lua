@@ -275,10 +275,14 @@ end
 return function(request)
   local names = #request.hosts > 0 and request.hosts or { "localhost" }
   local answers = examine_all(names)
-  local missing, data = 0, {}
+  local missing, unreachable, data = 0, 0, {}
   for index, name in ipairs(names) do
     for _, row in ipairs(answers[index]) do
-      if not row.ok then missing = missing + 1 end
+      if not row.ok and row.check == "connection" then
+        unreachable = unreachable + 1
+      elseif not row.ok then
+        missing = missing + 1
+      end
     end
     data[index] = { host = name, checks = json.array(answers[index]) }
     if not request.json then show(name, answers[index]) end
@@ -286,8 +290,11 @@ return function(request)
   if request.json then
     print(json.encode(json.array(data)))
   else
-    screen.say(missing == 0 and "nothing is missing" or missing == 1 and "1 thing is missing" or
-      ("%d things are missing"):format(missing))
+    local words = missing == 0 and "nothing is missing" or missing == 1 and "1 thing is missing" or
+      ("%d things are missing"):format(missing)
+    local apart = unreachable == 1 and "1 host could not be looked at" or
+      ("%d hosts could not be looked at"):format(unreachable)
+    screen.say(unreachable == 0 and words or missing == 0 and apart or words .. ", and " .. apart)
   end
-  return missing == 0 and 0 or 1
+  return missing + unreachable == 0 and 0 or 1
 end

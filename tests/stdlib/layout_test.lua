@@ -33,6 +33,11 @@ test.case("paragraphs are joined and broken anew; lists and indented lines stay 
   test.equal(layout.flow(text, 14), { "One sentence", "that was", "broken.", "", "Another:", "- a point",
     "- a point that", "    is long", "  code here" })
   test.equal(layout.flow("", 10), { "" })
+  -- Rows of a table, but not code that happens to begin below a word.
+  test.equal(layout.flow("  grant(a)   makes it, and\n             gives it\n  revoke(a)  takes it", 80),
+    { "  grant(a)   makes it, and gives it", "  revoke(a)  takes it" })
+  test.equal(layout.flow("  kvm1 = { address = 1,\n           user = 2 }", 80),
+    { "  kvm1 = { address = 1,", "           user = 2 }" })
 end)
 
 test.case("columns are as wide as their widest cell, and end without spaces", function()

@@ -234,6 +234,7 @@ test.case("several hosts in the order given; one that cannot be reached does not
   end }, { "kvm2", "kvm1" })
   test.equal(code, 1)
   test.matches(text, "^kvm2\n  no  connection  the host key is not known\n +drover trust kvm2\nkvm1\n  ok  login")
+  test.matches(text, "\n1 host could not be looked at$")
 end)
 
 test.case("as data: hosts with their checks", function()
