@@ -195,6 +195,12 @@ function report_html.page(run, entries, events, parameters, problem)
         escape(event.data.hint or ""))
     end))
   end
+  local changed = run.state ~= "done" and history.changed(events) or {}
+  if #changed > 0 then
+    parts[#parts + 1] = section("Changed and not undone", rows_of(changed, {}, function(text)
+      return ('<td class="warn">%s</td>'):format(escape(text))
+    end))
+  end
   local entry_rows = history.entries(run, entries, events)
   for _, title in ipairs(history.titles) do add_entries(parts, entry_rows, title[1], title[2]) end
   if next(parameters) then parts[#parts + 1] = section("Parameters", parameter_list(parameters)) end

@@ -53,6 +53,14 @@ end
 
 local function titles(document) return texts(document, "//section/h2") end
 
+test.case("what a run changed without an undo is told, unless it is done", function()
+  local events = { event("changed", 500, { text = "run: touch <x> on kvm1", step = "touch" }) }
+  local page = tree(report_html.page(run { state = "failed" }, {}, events, {}))
+  test.equal(titles(page), { "Run", "Changed and not undone" })
+  test.equal(texts(page, "//section[2]//td"), { "run: touch <x> on kvm1" })
+  test.equal(titles(tree(report_html.page(run(), {}, events, {}))), { "Run" })
+end)
+
 test.case("a move: its outcome, steps, curve, warnings, leases, undo entries, parameters", function()
   local page = tree(report_html.page(a_move()))
   test.equal(titles(page), { "Run", "Steps", "The move", "Warnings", "Granted for the time of the run",

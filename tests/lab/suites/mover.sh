@@ -81,7 +81,10 @@ interrupted() {
 interrupted_at() {
   local after=0
   [[ $1 != *'move mover'* ]] || after=1
-  ready && interrupted 130 "step_began.*$1" $after --bandwidth 8MiB "${@:2}" && stayed_well
+  ready && interrupted 130 "step_began.*$1" $after --bandwidth 8MiB "${@:2}" && stayed_well || return 1
+  # All that a move changes has a lease or an undo, and after the move began it is said who has the guest.
+  ! grep -q '"changed":' "$work/out" || fail 'something is named as changed and not undone' || return 1
+  [[ $after == 0 ]] || expect_output "\"settled\":\"the domain stayed on $from\""
 }
 
 # with_userfaultfd 0|1 COMMAND...: the setting is the kernel's, and so that of all labs: one at a time.
