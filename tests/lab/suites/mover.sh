@@ -75,16 +75,18 @@ interrupted() {
   shift 3
   "$lab" on ctl env NO_COLOR=1 "$project/tests/lab/interrupt-at" "$pattern" --after "$after" "$drover_program" run live-migrate \
     --json --domain $guest --from $from --to $to "$@" >"$work/out" 2>&1 || code=$?
-  [[ " $wanted " == *" $code "* ]] || fail "exit code $code, wanted $wanted"
+  [[ " $wanted " == *" $code "* ]] || fail "exit code $code, wanted $wanted" || return 1
+  # All that a move changes has a lease, an undo or a follow-up.
+  ! grep -q '"changed":' "$work/out" || fail 'something is named as changed and not undone'
 }
 # interrupted_at STEP words...: at the beginning of a step before the end of the move.
 interrupted_at() {
   local after=0
   [[ $1 != *'move mover'* ]] || after=1
-  ready && interrupted 130 "step_began.*$1" $after --bandwidth 8MiB "${@:2}" && stayed_well || return 1
-  # All that a move changes has a lease or an undo, and after the move began it is said who has the guest.
-  ! grep -q '"changed":' "$work/out" || fail 'something is named as changed and not undone' || return 1
-  [[ $after == 0 ]] || expect_output "\"settled\":\"the domain stayed on $from\""
+  ready && interrupted 130 "step_began.*$1" $after --bandwidth 8MiB "${@:2}" || return 1
+  # After the move began it is said who has the guest.
+  [[ $after == 0 ]] || expect_output "\"settled\":\"the domain stayed on $from\"" || return 1
+  stayed_well
 }
 
 # with_userfaultfd 0|1 COMMAND...: the setting is the kernel's, and so that of all labs: one at a time.
