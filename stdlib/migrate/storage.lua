@@ -308,7 +308,8 @@ function storage.objections(move)
   local function object(host, message, hint) list[#list + 1] = { message = message, hint = hint, host = host.name } end
   for _, disk in ipairs(move.disks) do
     local by_word = disk.action ~= "shared" or move.p.storage == "shared"
-    if disk.problem then
+    local is_ejected = disk.device == "cdrom" and move.p.cdrom == "eject"
+    if disk.problem and not is_ejected then
       list[#list + 1] = { message = ("disk %s: %s"):format(disk.target, disk.problem), hint = disk.hint,
         host = disk.problem_host }
     elseif disk.type == "network" and is_local_name(disk.node) and not by_word then

@@ -63,5 +63,7 @@ test.case("a pool or a volume that is not there is named, with its host", functi
     disk.action = "shared"
     move.p = { storage = "auto" }
     test.equal(storage.objections(move)[1].message, "disk vda: " .. disk.problem)
+    disk.device, disk.action, move.p.cdrom = "cdrom", "skip", "eject"
+    test.equal(storage.objections(move), {})
   end
 end)

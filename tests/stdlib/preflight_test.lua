@@ -68,6 +68,13 @@ test.case("an interface of the host with a teamed one beside it may move, and an
     .. "</domain>" })), {})
 end)
 
+test.case("of an emulated TPM it is said with -v that its state travels", function()
+  local move = a_move({}, { xml = "<domain><devices><tpm><backend type='emulator'/></tpm></devices></domain>" })
+  move.ctx.verbose = true
+  local _, warned = check("domain", "devices", move)
+  test.equal(warned, { "it has an emulated TPM; its state travels with the domain" })
+end)
+
 test.case("a CPU that is tied to its host's clock", function()
   local function with(policy)
     return check("domain", "devices", a_move({}, { xml = ("<domain><cpu><feature name='invtsc' policy='%s'/></cpu>"
