@@ -68,7 +68,7 @@ local function start_early(self)
 end
 
 local function on_source(self, event)
-  if event.event == "resumed" then
+  if event.event == "resumed" or event.event == "started" then  -- or its definition, anew
     self.stopped_ms, self.went_on = nil, true
   elseif event.event == "suspended" then
     self.stopped_ms = async.monotonic_ms()

@@ -4,6 +4,7 @@
 -- mark) is not judged, so it may be told of one that does not apply.
 -- Tested by tests/stdlib/migrate_translated_test.lua.
 local core = require "drover.core"
+local errors = require "errors"
 
 local translated = {}
 
@@ -101,11 +102,16 @@ function translated.finder(text, address)
   end
 end
 
---- The same for a move's destination; read once. A ruleset that cannot be read tells of no rule.
+--- The same for a move's destination; read once. A ruleset that cannot be read tells of no rule, which is said.
 function translated.of(move)
   if not move.translated then
     local ok, text = core.pcall(function() return move.destination.firewall:ruleset() end)
-    if not ok and core.is_cancellation(text) then error(text, 0) end
+    if not ok then
+      if core.is_cancellation(text) then error(text, 0) end
+      move.ctx:warn(("the firewall's rules on %s cannot be read: %s"):format(move.destination.name,
+        errors.message(text)),
+        "see that none of them sends the move's ports to another machine: it would get the guest's memory")
+    end
     move.translated = translated.finder(ok and text or "", move.to_address)
   end
   return move.translated

@@ -91,6 +91,14 @@ test.case("A3: a source that went on after its stop does not let the guest start
   test.equal({ w.asked, w.start:finish(false) }, { {} })
 end)
 
+test.case("A3: a source that was started anew, between two looks at its process, went on", function()
+  local w = world { told_late = { "started" } }
+  complete(w)
+  w.source_ended()
+  pause()
+  test.equal({ w.asked, w.start:finish(false) }, { {} })
+end)
+
 test.case("A3: what the source had to tell is heard out before the guest starts; one that is cut off tells nothing",
   function()
     for _, fields in ipairs { { told_late = { "resumed" } }, { cut_off = true } } do

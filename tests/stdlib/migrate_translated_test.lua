@@ -51,3 +51,13 @@ test.case("the rule itself is told", function()
   local find = translated.finder(nft "tcp dport 49200 dnat to 10.9.9.9", "10.0.0.2")
   test.equal({ find(49200), find(49201) }, { "tcp dport 49200 dnat to 10.9.9.9" })
 end)
+
+test.case("a ruleset that cannot be read is said, once: a rule of it may send the memory elsewhere", function()
+  local told = {}
+  local move = { to_address = "10.0.0.2", ctx = { warn = function(_, message) told[#told + 1] = message end },
+    destination = { name = "kvm2", firewall = { ruleset = function()
+      errors.raise { code = "COMMAND_FAILED", message = "nft: Operation not permitted" }
+    end } } }
+  for _ = 1, 2 do test.is_nil(translated.of(move)(49200)) end
+  test.equal(told, { "the firewall's rules on kvm2 cannot be read: nft: Operation not permitted" })
+end)
