@@ -61,18 +61,18 @@ definition too, unless you say --undefine-source.]],
     { "compression", "choice", choices = { "none", "xbzrle", "mt", "zstd" }, default = "none",
       doc = "Compress memory. zstd needs --parallel and libvirt 9.1 or newer (Debian 12 has 9.0)." },
     { "auto-converge", "boolean", default = false, doc = "Slow the guest down if it writes faster than it moves." },
-    { "post-copy", "boolean", default = false, doc = "Allow the switch to post-copy." },
+    { "post-copy", "boolean", default = false, doc = "Switch to post-copy when the move does not converge." },
     { "downtime", "duration", default = "0ms", doc = "How long the guest may stand still; 0: QEMU's own limit." },
     { "timeout", "duration", default = "30m", doc = "Act on a move that takes longer." },
     { "timeout-action", "choice", choices = { "abort", "suspend", "post-copy" }, default = "abort",
       doc = "What to do then. abort: the guest stays at the source. suspend: it stands still until the move is over. "
         .. "post-copy: it runs at the destination at once and gets its memory after; no way back." },
     { "policy", "choice", choices = { "none", "minimal-downtime", "suspend-workload", "post-copy" },
-      default = "minimal-downtime",
+      required = false,
       doc = "What to do when the guest writes faster than it moves; all but none first allow longer standstills, up to "
-        .. "0.5 s. minimal-downtime: then give up, after 10 rounds without progress. suspend-workload: let the guest "
-        .. "stand still, after 5. post-copy: switch to it, after 4. none: only --timeout counts. The steps are in "
-        .. "stdlib/migrate/converge.lua." },
+        .. "0.5 s. minimal-downtime (unless --post-copy is given): then give up, after 10 rounds without progress. "
+        .. "suspend-workload: let the guest stand still, after 5. post-copy: switch to it, after 4. none: only "
+        .. "--timeout counts. The steps are in stdlib/migrate/converge.lua." },
     { "key", "choice", choices = { "ed25519", "rsa4096", "existing", "none" }, default = "ed25519",
       doc = "The run's own key; existing: the one that the source has; none: no ssh from the source at all, for "
         .. "--mode managed with --channel direct or tls only." },

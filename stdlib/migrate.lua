@@ -79,6 +79,7 @@ end
 --- Connects to both hosts and reads the domain. Raises NO_DOMAIN, and what connecting raises.
 function migrate.open(ctx, p)
   if ctx.move then return ctx.move end
+  require("migrate.converge").check(p)
   checked_address("migrate-address", p.migrate_address)
   checked_address("listen-address", p.listen_address)
   local from, to = connect_both(ctx, p)
@@ -174,6 +175,7 @@ function migrate.go(move)
   local settled = async.shield(reconcile.settle, move.source, move.destination, move.uuid, known)
   move.settled = settled
   if settled.outcome == "moved" then
+    if problem and core.is_cancellation(problem) then error(problem, 0) end  -- not too late for what follows
     if problem then
       ctx:warn(("libvirt reported an error, and the domain did move: %s"):format(errors.message(problem)))
     end

@@ -8,6 +8,7 @@
 -- Peer-to-peer needs a way for the source's daemon to the destination's: the same ssh connection, whatever the channel.
 -- Tested by tests/stdlib/migrate_channel_test.lua and the lab's tests.
 local async = require "async"
+local converge = require "migrate.converge"
 local errors = require "errors"
 local script = require "script"
 local storage = require "migrate.storage"
@@ -61,7 +62,7 @@ local function qemu_user(capabilities)
 end
 
 local function limit_s(move)
-  local wants_post_copy = require("migrate.job").wants_post_copy(move.p)
+  local wants_post_copy = converge.wants_post_copy(move.p)
   return move.p.timeout // 1000 + spare_s[wants_post_copy and "post-copy" or move.p.timeout_action or "abort"]
 end
 

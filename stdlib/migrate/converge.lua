@@ -5,6 +5,7 @@ local errors = require "errors"
 
 local converge = {}
 
+-- A row never lowers the downtime that is in force: --downtime, or QEMU's own 300 ms.
 -- stalls: how many iterations in a row left no less memory than the best one before. Each row acts once; an iteration
 -- that gets further begins the count anew, and the rows that acted stay done.
 converge.policies = {
@@ -14,7 +15,7 @@ converge.policies = {
     { stalls = 3, action = "downtime", downtime_ms = 300 },
     { stalls = 4, action = "downtime", downtime_ms = 400 },
     { stalls = 6, action = "downtime", downtime_ms = 500 },
-    { stalls = 10, action = "abort", reason = "it did not converge with a downtime of 500 ms" },
+    { stalls = 10, action = "abort", reason = "it did not converge" },
   },
   ["suspend-workload"] = {
     { stalls = 1, action = "downtime", downtime_ms = 150 },
@@ -29,6 +30,22 @@ converge.policies = {
   },
   none = {},
 }
+
+--- The policy that the parameters ask for. --post-copy without one is that of post-copy: it would switch nothing.
+function converge.policy_of(p) return p.policy or (p.post_copy and "post-copy" or "minimal-downtime") end
+
+--- Whether the parameters may lead to post-copy, which libvirt must know from the start.
+function converge.wants_post_copy(p)
+  return p.post_copy or p.timeout_action == "post-copy" or p.policy == "post-copy"
+end
+
+--- Refuses --post-copy beside a policy that never switches: it would be paid for (job.is_held) and not had.
+function converge.check(p)
+  if not p.post_copy or p.timeout_action == "post-copy" or converge.policy_of(p) == "post-copy" then return end
+  errors.raise { domain = "usage", code = "BAD_PARAMETER", where = false,
+    message = ("--post-copy: nothing would switch to it under --policy %s"):format(tostring(p.policy)),
+    hint = "leave --policy out, or add --timeout-action post-copy" }
+end
 
 local follower = {}
 follower.__index = follower

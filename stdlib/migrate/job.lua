@@ -2,6 +2,7 @@
 -- Tested by tests/stdlib/migrate_job_test.lua and the lab's tests.
 local async = require "async"
 local channel = require "migrate.channel"
+local converge = require "migrate.converge"
 local core = require "drover.core"
 local errors = require "errors"
 local held = require "migrate.held"
@@ -34,10 +35,7 @@ local function changed_xml(move, text)
   return changed and document:to_text() or nil
 end
 
---- Whether the parameters may lead to post-copy, which libvirt must know from the start.
-function job.wants_post_copy(p)
-  return p.post_copy or p.timeout_action == "post-copy" or p.policy == "post-copy"
-end
+job.wants_post_copy = converge.wants_post_copy
 
 --- Whether libvirt is to leave the destination's copy paused, for drover to start it. A3: libvirt's destination starts
 -- it without knowing that its answer arrives; when the answer is lost, the source takes the move for failed and goes on
@@ -136,12 +134,14 @@ function job.run(move)
     if move.p.mode == "p2p" then return move.domain:migrate_to_uri(channel.peer_uri(move), options) end
     return move.domain:migrate(move.destination.virt, options)
   end)
-  local watcher = async.spawn(watch.run, move, moving)
+  -- Its own cancellation ends in it. Else ours, of a Ctrl-C that comes just now, would be taken for it and be lost; so
+  -- it is told by the next wait.
+  local watcher = async.spawn(core.pcall, watch.run, move, moving)
   local ok, result = core.pcall(async.await, moving)
   move.stood_still_ms = async.shield(start.finish, start, ok)
   move.elapsed_ms = async.monotonic_ms() - started_ms
   watcher:cancel()
-  local watched, why = core.pcall(async.await, watcher)
+  local watched, why = async.await(watcher)
   if not watched and not core.is_cancellation(why) then
     move.ctx:warn("the move was not watched to its end: " .. errors.message(why),
       "its time limit and its policy did not act")

@@ -34,7 +34,9 @@ end
 
 -- What a policy, or the timeout, may do to a move that does not end.
 local actions = {
+  -- Never less than what is in force: that would keep longer from its end what stalls already.
   downtime = function(move, step)
+    if step.downtime_ms <= math.max(move.p.downtime, move.domain:migrate_max_downtime_ms()) then return end
     move.ctx:warn(("the move does not converge: downtime of up to %d ms is allowed"):format(step.downtime_ms))
     move.domain:set_migrate_max_downtime_ms(step.downtime_ms)
   end,
@@ -128,6 +130,30 @@ local function has_ended(move)
   return ok and state ~= nil and state.state == "shutoff" and state.reason ~= "migrated"
 end
 
+local switched_reasons = { post_copy = true, post_copy_failed = true }
+
+-- Whether the move is in post-copy now, by libvirt's word, which it gives without QEMU: a person may have switched it,
+-- or the answer to our own switch is lost. nil when nobody says.
+local function is_in_post_copy(move)
+  if not converge.wants_post_copy(move.p) then return false end
+  local function look(find)
+    local ok, state = core.pcall(async.timeout, "2s", function()
+      local domain = find()
+      return domain and errors.catch("NO_DOMAIN", domain.state, domain) or { state = "none" }
+    end)
+    if not ok and core.is_cancellation(state) then error(state, 0) end
+    return ok and state or nil
+  end
+  local state = look(function() return move.domain end)
+  if not state then
+    -- The copy runs from the switch on, and not before it.
+    state = look(function() return move.destination.virt:find_domain(move.uuid) end)
+    if state and state.state == "running" then return nil end
+  end
+  if not state then return nil end
+  return switched_reasons[state.reason] == true
+end
+
 -- The job, whether that is an answer, and without a job whether the guest has ended: a QEMU that answers late, or a
 -- lock that is held for long (libvirt ends a look of its own after 30 s behind another one), must not keep the time
 -- limit from acting.
@@ -135,6 +161,7 @@ local function read_job(move)
   local no_job = { "OPERATION_INVALID", "NO_DOMAIN" }
   local ok, statistics = core.pcall(errors.catch, no_job, move.domain.job, move.domain)
   if ok then
+    if not move.in_post_copy and is_in_post_copy(move) then move.in_post_copy = true end
     local has_job = statistics ~= nil and statistics.type ~= "none"
     return statistics, true, not has_job and has_ended(move)
   end
@@ -160,12 +187,23 @@ end
 -- What is done about a source that says nothing of its move. A QEMU whose data go nowhere says nothing once it is to
 -- abort: it waits for its sockets, a quarter of an hour or for good. Says whether the move was left.
 local function bear_silence(move, moving, known, silent_ms)
+  known.may_be_in_post_copy = nil
   if silent_ms < watch.patience.answer_ms then return false end
   local what = ("%s has not said for %s how the move goes"):format(move.source.name,
     units.format_duration(watch.patience.answer_ms))
   if not is_late(move, known.began_ms) then
     move.ctx:warn(what .. ": QEMU or the storage under it may stand still",
-      ("it is given up after --timeout (%s)"):format(units.format_duration(move.p.timeout)))
+      move.in_post_copy and "it is in post-copy, and goes on to its end"
+        or ("it is given up after --timeout (%s)"):format(units.format_duration(move.p.timeout)))
+    return false
+  end
+  -- What is taken away from a post-copy move is taken from the guest, which is on both sides.
+  local in_post_copy = is_in_post_copy(move)
+  if in_post_copy then move.in_post_copy = true end
+  known.may_be_in_post_copy = in_post_copy ~= false
+  if known.may_be_in_post_copy then
+    move.ctx:warn(what .. ", and it may have switched to post-copy: it is not given up",
+      "see what the hosts say: drover reconcile " .. move.name)
     return false
   end
   if move.p.timeout_action == "abort" and known.stuck.free("silent", silent_ms) then return false end
@@ -178,7 +216,8 @@ end
 local function bear_no_return(move, moving, known)
   local waited_ms = known.over_ms and async.monotonic_ms() - known.over_ms or 0
   local limit_ms = known.ended and watch.patience.return_of_ended_ms or watch.patience.return_ms
-  if waited_ms < limit_ms or known.stuck.free("over", waited_ms) then return false end
+  if waited_ms < limit_ms then return false end
+  if is_in_post_copy(move) == false and known.stuck.free("over", waited_ms) then return false end
   leave(move, moving, move.source.name .. " has no job of it any more, and its call does not return")
   return true
 end
@@ -189,7 +228,7 @@ end
 function watch.run(move, moving)
   local p = move.p
   local known = { began_ms = async.monotonic_ms(), stuck = stuck_move.of(move), acted = false }
-  local follower = converge.follow(p.policy)
+  local follower = converge.follow(converge.policy_of(p))
   local look <close> = aside(read_job)
   local act <close> = aside(apply)
   local act_late <close> = aside(apply)
@@ -207,7 +246,7 @@ function watch.run(move, moving)
       return
     end
     if statistics and statistics.type == "cancelled" then
-      if not known.stuck.free("aborted", 0) then
+      if is_in_post_copy(move) == false and not known.stuck.free("aborted", 0) then
         return leave(move, moving, (move.gave_up or "it was aborted") .. ", and its abort does not end")
       end
     elseif statistics and statistics.type ~= "none" then
@@ -226,7 +265,8 @@ function watch.run(move, moving)
       known.over_ms, known.ended = is_over and (known.over_ms or async.monotonic_ms()) or nil, guest_ended
     end
     if bear_no_return(move, moving, known) then return end
-    if not is_over and not is_aborted and not known.acted and is_late(move, known.began_ms) then
+    local may_act = not is_over and not is_aborted and not known.acted and not known.may_be_in_post_copy
+    if may_act and is_late(move, known.began_ms) then
       local _, done = act_late.run(between_looks, move,
         { action = p.timeout_action, reason = "it took longer than --timeout allows" })
       known.acted = done

@@ -49,6 +49,15 @@ test.case("none does nothing, a site's own list is followed, an unknown name is 
   test.raises("NO_POLICY", converge.follow, "minimal")
 end)
 
+test.case("--post-copy alone is the policy of that name; beside a policy that never switches it is refused", function()
+  test.equal({ converge.policy_of {}, converge.policy_of { post_copy = true },
+    converge.policy_of { post_copy = true, policy = "none" } }, { "minimal-downtime", "post-copy", "none" })
+  for _, p in ipairs { {}, { post_copy = true }, { post_copy = true, policy = "post-copy" }, { policy = "none" },
+    { post_copy = true, policy = "none", timeout_action = "post-copy" } } do converge.check(p) end
+  local problem = test.raises("BAD_PARAMETER", converge.check, { post_copy = true, policy = "minimal-downtime" })
+  test.equal(problem.message, "--post-copy: nothing would switch to it under --policy minimal-downtime")
+end)
+
 test.case("every shipped policy rises, and ends in something that ends", function()
   for name, rows in pairs(converge.policies) do
     for index = 2, #rows do test.is_true(rows[index].stalls > rows[index - 1].stalls, name) end

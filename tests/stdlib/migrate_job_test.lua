@@ -1,35 +1,15 @@
 -- Shows what libvirt is asked for by each parameter of a move, and what is done about one that does not end.
 local test = require "test"
+local held = require "migrate.held"
 local job = require "migrate.job"
 local watch = require "migrate.watch"
 local reconcile = require "reconcile"
 local script = require "script"
-local stuck_move = require "migrate.stuck_move"
-local fakes = test.load(..., "fakes")
+local moves = test.load(..., "moves")
 local xml = require "xml"
 
-local definition = [[<domain><name>web1</name><devices>
-  <interface type='bridge'><source bridge='br0'/></interface>
-  <interface type='network'><source network='default'/></interface>
-  <disk type='file' device='cdrom'><source file='/iso'/><target dev='sda'/></disk>
-</devices></domain>]]
-
-local defaults = { mode = "p2p", channel = "ssh", persistent = true, suspend = false, unsafe = false,
-  auto_converge = false,
-  post_copy = false, timeout_action = "abort", timeout = 1800000, policy = "none", listen_address = "", bandwidth = 0,
-  parallel = 1, compression = "none", network = {}, cdrom = "keep", downtime = 0 }
-
--- A move with parameters over the defaults; copied: targets of the disks to copy.
-local function a_move(p, copied)
-  local move = { p = setmetatable(p or {}, { __index = defaults }), run_id = "RUN", name = "web1", new_name = "web1",
-    to_address = "10.0.0.2", memory_port = 49152, disks_port = 49153, disks = {}, inactive = {}, acts = {},
-    source = { name = "a" }, destination = { name = "b", virt = {} } }
-  for index, target in ipairs(copied or {}) do move.disks[index] = { target = target, action = "copy" } end
-  move.domain = { xml = function() return definition end }
-  move.ctx = fakes.screen()
-  move.ctx.warn, move.ctx.screen = move.ctx.warning, move.ctx
-  return move
-end
+local a_move, running, endless = moves.new, moves.run, moves.endless
+local with_patience, hang = moves.with_patience, moves.hang
 
 local function options(p, copied)
   local found = job.options(a_move(p, copied))
@@ -110,31 +90,6 @@ test.case("figures of a job become progress, also when some are missing", functi
     { "disks", "memory", "memory" })
 end)
 
--- ---- a move that runs: the domain answers from these functions ----
-
-local function running(move, fields)
-  local over
-  local domain = move.domain
-  function domain.job() return fields.statistics and fields.statistics() or { type = "unbounded" } end
-  function domain.migrate_to_uri()
-    local ended = async.poll("10s", 5, function() return over end)
-    if over ~= "well" then errors.raise { code = ended and "OPERATION_ABORTED" or "HUNG", message = "aborted" } end
-  end
-  function domain.abort_job()
-    move.acts[#move.acts + 1] = "abort"
-    if fields.abort then fields.abort(#move.acts) end
-    over = "aborted"
-  end
-  for _, name in ipairs { "suspend", "start_post_copy", "set_migrate_max_downtime_ms" } do
-    domain[name] = function(_, value)
-      move.acts[#move.acts + 1] = name .. (value and " " .. value or "")
-      if fields[name] then fields[name]() end
-      if name ~= "set_migrate_max_downtime_ms" then over = "well" end
-    end
-  end
-  return job.run(move)
-end
-
 test.case("the plan says who starts the guest that arrives paused; one that is to stay paused nobody starts", function()
   for _, row in ipairs {
     { {}, { "a: move web1 to b", "b: start web1, which arrives paused, once it is seen to be off on a" } },
@@ -163,27 +118,6 @@ test.case("an abort that fails is tried again at the next look", function()
   test.equal(move.acts, { "abort", "abort" })
   test.matches(move.ctx.warnings[1].message, "abort was not done: no lock")
 end)
-
--- Runs body with so little patience.
-local function with_patience(answer_ms, stuck_ms, body)
-  local _ <close> = test.replace(watch, { patience = { answer_ms = answer_ms, return_ms = answer_ms,
-    return_of_ended_ms = answer_ms // 10 } })
-  local _ <close> = test.replace(stuck_move, { patience_ms = stuck_ms })
-  body()
-end
-
-local function hang() async.sleep "1m" end
-
--- The move's own call ends when it is cancelled, as libvirt's does after its own limit.
-local function endless(move, domain)
-  for name, value in pairs(domain) do move.domain[name] = value end
-  move.domain.migrate_to_uri = domain.migrate_to_uri or hang
-  move.state = { state = "running" }
-  local began_ms = async.monotonic_ms()
-  local problem = job.run(move)
-  test.is_true(async.monotonic_ms() - began_ms < 20000, "it took as long as the host")
-  return problem
-end
 
 test.case("a source that says nothing of its move is told, and left once the move is late", function()
   with_patience(300, 300, function()
@@ -365,6 +299,103 @@ test.case("a watcher that breaks is told, and the move goes on to its end", func
   function domain.migrate_to_uri() async.sleep(20) end
   test.is_nil(job.run(move))
   test.matches(move.ctx.warnings[1].message, "not watched to its end: there is no convergence policy")
+end)
+
+-- Each iteration stalls.
+local function stalling()
+  local iteration = 1
+  return function()
+    iteration = iteration + 1
+    return { type = "unbounded", memory_iteration = iteration, memory_remaining_bytes = 100 }
+  end
+end
+
+test.case("a policy never lowers the downtime that --downtime allows, nor QEMU's own", function()
+  local steps = { { stalls = 1, action = "downtime", downtime_ms = 150 },
+    { stalls = 2, action = "downtime", downtime_ms = 400 }, { stalls = 4, action = "suspend" } }
+  for _, row in ipairs { { 2000, { "set_migrate_max_downtime_ms 2000", "suspend" } },
+    { 0, { "set_migrate_max_downtime_ms 400", "suspend" } },
+    { 200, { "set_migrate_max_downtime_ms 200", "set_migrate_max_downtime_ms 400", "suspend" } } } do
+    local move = a_move { policy = steps, downtime = row[1] }
+    local in_force_ms = 300
+    function move.domain.migrate_max_downtime_ms() return in_force_ms end
+    running(move, { statistics = stalling(), set_migrate_max_downtime_ms = function(downtime_ms)
+      in_force_ms = downtime_ms
+    end })
+    test.equal(move.acts, row[2])
+  end
+end)
+
+test.case("--post-copy alone switches a move that does not converge", function()
+  local move = a_move {}
+  move.p = setmetatable({ post_copy = true }, { __index = function(_, name)
+    if name ~= "policy" then return moves.defaults[name] end
+  end })
+  running(move, { statistics = stalling() })
+  test.equal(move.acts[#move.acts], "start_post_copy")
+end)
+
+-- A move that may switch, and whose source falls silent once somebody did, with what both hosts say of the domain then.
+local function silent_in_post_copy(on_source, on_destination, until_ended)
+  local move, taken = a_move { timeout = 600, policy = "post-copy" }, {}
+  function move.ctx.release(_, kind) taken[#taken + 1] = kind end
+  function move.ctx.renew() end
+  move.destination.virt.find_domain = function() return { state = on_destination } end
+  local _ <close> = test.replace(script, { run = function() taken[#taken + 1] = "connections" end })
+  local problem = endless(move, { abort_job = function() taken[#taken + 1] = "abort" end, job = hang,
+    state = on_source, migrate_to_uri = until_ended })
+  return problem, taken, move
+end
+
+test.case("a silent source is not taken anything away from while the move may be in post-copy", function()
+  with_patience(200, 20, function()
+    local function post_copy() return { state = "paused", reason = "post_copy" } end
+    local function running_there() return { state = "running", reason = "post_copy" } end
+    for _, on_source in ipairs { post_copy, hang } do
+      local problem, taken, move = silent_in_post_copy(on_source, running_there, function() async.sleep "4s" end)
+      test.equal({ problem, taken }, { nil, {} })
+      local said = {}
+      for index, one in ipairs(move.ctx.warnings) do said[index] = one.message end
+      test.matches(table.concat(said, "\n"), "may have switched to post%-copy: it is not given up")
+    end
+  end)
+end)
+
+test.case("a silent source that did not switch is freed, by its own word or the destination's", function()
+  with_patience(200, 20, function()
+    local function copy() return { state = "paused", reason = "migration" } end
+    for _, on_source in ipairs { function() return { state = "running", reason = "booted" } end, hang } do
+      local problem, taken = silent_in_post_copy(on_source, copy)
+      test.equal({ problem.code, taken[#taken] }, { "NOT_SETTLED", "tunnel" })
+    end
+  end)
+end)
+
+test.case("A6: a move that a person switched to post-copy is neither aborted nor paused any more", function()
+  local move = a_move { timeout = 100, post_copy = true }
+  for _, name in ipairs { "start_post_copy", "suspend", "abort_job" } do
+    move.domain[name] = function() move.acts[#move.acts + 1] = name end
+  end
+  function move.domain.job() return { type = "unbounded" } end
+  function move.domain.state() return { state = "paused", reason = "post_copy" } end
+  function move.domain.migrate_to_uri() async.sleep "900ms" end
+  test.is_nil(job.run(move))
+  test.equal(move.acts, {})
+end)
+
+test.case("Ctrl-C at the very end of the move is Ctrl-C, not the end of the watching", function()
+  local move, task = a_move {}, nil
+  move.domain.job = function() return { type = "unbounded" } end
+  move.domain.migrate_to_uri = function() async.sleep(20) end
+  local _ <close> = test.replace(held, { follow = function()
+    return { finish = function() task:cancel() end }
+  end })
+  task = async.spawn(function()
+    job.run(move)
+    async.sleep(5)  -- as what follows the move does
+    return "it went on"
+  end)
+  test.raises("CANCELLED", async.await, task)
 end)
 
 test.case("Ctrl-C is the error of the move", function()
