@@ -220,6 +220,33 @@ local function prove_reach(move, port)
     hint = "a firewall between the hosts is in the way; --channel ssh needs only port 22" }
 end
 
+-- QEMU compares the destination's certificate with what it connects to, an address. One that has only names is to be
+-- compared with the first of these that it has: as drover was told the host, as libvirt and the host itself call it.
+-- Says nothing when the address is in it, and when nobody can tell.
+local certificate_name = [[
+address=$1
+shift
+command -v openssl >/dev/null || exit 0
+for folder in /etc/pki/libvirt-migrate /etc/pki/qemu; do
+  certificate=$folder/server-cert.pem
+  [ -r "$certificate" ] || continue
+  has() { openssl x509 -in "$certificate" -noout "$1" "$2" 2>/dev/null | grep -q 'does match'; }
+  has -checkip "$address" && exit 0
+  for name in "$@" "$(hostname -f 2>/dev/null)" "$(hostname)"; do
+    [ -n "$name" ] && has -checkhost "$name" && { echo "$name"; exit 0; }
+  done
+  exit 0
+done
+exit 0]]
+
+local function name_for_tls(move)
+  local one = move.destination
+  local told = one.name:gsub("^[^@]*@", ""):gsub(":%d+$", "")
+  local entry = one.entry and one.entry.address or ""
+  local words = { move.to_address, told, entry, one.virt:hostname() }
+  return script.read(one, certificate_name, words).output:match("%S+")
+end
+
 local function open_ports(move)
   local ctx = move.ctx
   local copies = #storage.copied(move) > 0
@@ -229,6 +256,7 @@ local function open_ports(move)
   ctx:lease("firewall-opening", { host = move.destination.name, from = move.from_address, protocol = "tcp",
     ports = { first = ports[1], last = ports[#ports] }, timeout_s = limit_s(move), mark = ctx.mark })
   local encrypted = move.p.channel == "tls"
+  move.tls_name = encrypted and name_for_tls(move) or nil
   ctx:connection { from = move.source.name, to = move.destination.name, port = ports[1], encrypted = encrypted,
     purpose = "memory" }
   if copies then

@@ -64,6 +64,7 @@ function job.options(move)
   local options = {
     live = true, change_protection = true, abort_on_error = true,
     peer_to_peer = p.mode == "p2p" or nil, tunnelled = p.channel == "tunnel" or nil, tls = p.channel == "tls" or nil,
+    tls_destination = move.tls_name,
     persist_destination = p.persistent or nil, paused = p.suspend or job.is_held(move) or nil, unsafe = p.unsafe or nil,
     auto_converge = p.auto_converge or nil,
     post_copy = job.wants_post_copy(p) or nil,

@@ -10,8 +10,13 @@ local capabilities = xml.parse [[<capabilities><host><secmodel><model>dac</model
 -- A host that answers scripts: busy = list of ports that somebody listens on; rules: of its firewall.
 local function fake_host(name, busy, rules)
   return { name = name, facts = function() return { user = "root" } end,
-    firewall = { ruleset = function() return rules or "" end }, query = function(_, request)
+    virt = { hostname = function() return name end }, firewall = { ruleset = function() return rules or "" end },
+    query = function(_, request)
     local text = request[3]
+    if text:find("checkip", 1, true) then
+      local found = table.concat(request, " ", 6):find "kvm2" and "kvm2.example\n" or ""
+      return { exit_code = 0, output = found, errors = "" }
+    end
     if text:find("sshd -T", 1, true) then
       return { exit_code = 0, output = "port 22\nssh-ed25519 AAAAkey comment\n", errors = "" }
     elseif text:find("libvirt-sock", 1, true) then
@@ -25,7 +30,7 @@ local function fake_host(name, busy, rules)
   end }
 end
 
-local function open(p, busy, copied, rules, clock_skew_ms)
+local function open(p, busy, copied, rules, clock_skew_ms, name)
   local leases, connections = {}, {}
   local ctx = { run_id = "RUN", mark = "drover run=RUN", planning = true }
   function ctx.lease(_, kind, arguments)
@@ -34,7 +39,7 @@ local function open(p, busy, copied, rules, clock_skew_ms)
   end
   function ctx.connection(_, one) connections[#connections + 1] = one end
   function ctx.warn() end
-  local move = { ctx = ctx, run_id = "RUN", source = fake_host "a", destination = fake_host("b", busy, rules),
+  local move = { ctx = ctx, run_id = "RUN", source = fake_host "a", destination = fake_host(name or "b", busy, rules),
     disks = {}, from_address = "10.0.0.1", to_address = "10.0.0.2", capabilities = { source = capabilities,
       destination = capabilities },
     p = setmetatable(p, { __index = { channel = "ssh", mode = "p2p", key = "ed25519", timeout = 1800000,
@@ -144,6 +149,15 @@ test.case("a port that a rule of the destination sends elsewhere is not chosen",
   -- One that was named is taken: a rule that is read may not apply.
   _, leases = open({ mode = "managed", channel = "direct", port = 49152 }, {}, {}, rules)
   test.equal(leases["firewall-opening"].ports.first, 49152)
+end)
+
+test.case("tls: a certificate that has only a name is compared with that name", function()
+  local _, _, _, move = open { mode = "managed", channel = "tls" }
+  test.is_nil(move.tls_name)
+  _, _, _, move = open({ mode = "managed", channel = "tls" }, nil, nil, nil, nil, "root@kvm2:2222")
+  test.equal(move.tls_name, "kvm2.example")
+  _, _, _, move = open({ mode = "managed", channel = "direct" }, nil, nil, nil, nil, "root@kvm2:2222")
+  test.is_nil(move.tls_name)
 end)
 
 test.case("tls is encrypted; IPv6 is bracketed", function()

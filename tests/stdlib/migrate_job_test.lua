@@ -12,7 +12,9 @@ local a_move, running, endless = moves.new, moves.run, moves.endless
 local with_patience, hang = moves.with_patience, moves.hang
 
 local function options(p, copied)
-  local found = job.options(a_move(p, copied))
+  local move = a_move(p, copied)
+  move.tls_name = p and p.tls_name
+  local found = job.options(move)
   found.live, found.change_protection, found.abort_on_error = nil, nil, nil
   return found
 end
@@ -28,6 +30,8 @@ for _, row in ipairs {
     disks_port = 49153 } },
   { { channel = "tls" }, { peer_to_peer = true, persist_destination = true, tls = true, uri = "tcp://10.0.0.2:49152",
     disks_port = 49153 } },
+  { { channel = "tls", tls_name = "kvm2" }, { peer_to_peer = true, persist_destination = true, tls = true,
+    uri = "tcp://10.0.0.2:49152", disks_port = 49153, tls_destination = "kvm2" } },
   { { channel = "tunnel" }, { peer_to_peer = true, persist_destination = true, tunnelled = true } },
   { { bandwidth = 100 << 20, auto_converge = true, post_copy = true, listen_address = "0.0.0.0" },
     { peer_to_peer = true, persist_destination = true, uri = memory, bandwidth_mibps = 100, auto_converge = true,

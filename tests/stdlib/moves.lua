@@ -21,7 +21,8 @@ moves.defaults = { mode = "p2p", channel = "ssh", persistent = true, suspend = f
 --- A move with parameters over the defaults; copied: targets of the disks to copy.
 function moves.new(p, copied)
   local move = { p = setmetatable(p or {}, { __index = moves.defaults }), run_id = "RUN", name = "web1",
-    new_name = "web1", to_address = "10.0.0.2", memory_port = 49152, disks_port = 49153, disks = {}, inactive = {}, acts = {},
+    new_name = "web1", to_address = "10.0.0.2", memory_port = 49152, disks_port = 49153, disks = {}, inactive = {},
+    acts = {},
     source = { name = "a" }, destination = { name = "b", virt = {} } }
   for index, target in ipairs(copied or {}) do move.disks[index] = { target = target, action = "copy" } end
   move.domain = { xml = function() return definition end }
