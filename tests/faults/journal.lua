@@ -1,6 +1,8 @@
 -- journal.lua FOLDER EVERY: damages copies of the journal in FOLDER and looks at what a recovery would read. The
--- damages: each file cut off at every EVERY'th 64th byte, a flipped bit at every EVERY'th 64th byte, and a flipped bit
--- in each place where a record of the run is.
+-- damages: each file cut off at each end of a page or of a frame of SQLite's log, one byte before and after it, and at
+-- every EVERY'th 64th byte; a flipped bit in each page and frame, at its beginning and in its middle, and at every
+-- EVERY'th 64th byte; a flipped bit in each place where a record of the run is; and of the counts beside the journal
+-- each length and a flipped bit in each byte.
 --
 -- Good is an error JOURNAL_UNUSABLE, and the same as before. Good is as well a mark that is lost with the end of
 -- SQLite's log (an entry that is done is an intent again): its probe finds out. An entry that is lost, or reads as
@@ -59,19 +61,50 @@ end
 
 -- ---- the damages ----
 
+local machine = require("native.host").local_machine()
 local names = { "journal.db", "journal.db-wal" }
+local counts_from = #names + 1
+for name in machine:query({ "ls", folder .. "/journal.db-counts" }).output:gmatch "%S+" do
+  names[#names + 1] = "journal.db-counts/" .. name
+end
 local files = {}
 for _, name in ipairs(names) do files[name] = read_file(folder .. "/" .. name) or "" end
+assert(files[names[counts_from]] ~= "", "there is no count of the run's entries")
+
+-- Where a page, or a frame of the log, begins [sqlite.org/fileformat2.html].
+local page_bytes = string.unpack(">I2", files["journal.db"], 17)
+local function beginnings(name)
+  local first, length = 0, page_bytes
+  if name:find "%-wal$" then first, length = 32, 24 + page_bytes end
+  local list = {}
+  for place = first, #files[name] - 1, length do list[#list + 1] = place end
+  return list, length
+end
 
 local function flipped(text, place)
   return text:sub(1, place - 1) .. string.char(text:byte(place) ~ (1 << place % 8)) .. text:sub(place + 1)
 end
 
 local function each_damage(try)
-  for _, name in ipairs(names) do
-    local text = files[name]
-    for size = 0, #text - 1, step_bytes do try(name .. " cut off at " .. size, name, text:sub(1, size)) end
-    for place = 1, #text, step_bytes do try(name .. " with a flipped bit at " .. place, name, flipped(text, place)) end
+  local function cut(name, size)
+    if size >= 0 and size < #files[name] then try(name .. " cut off at " .. size, name, files[name]:sub(1, size)) end
+  end
+  local function flip(name, place)
+    if place > #files[name] then return end
+    try(name .. " with a flipped bit at " .. place, name, flipped(files[name], place))
+  end
+  for index, name in ipairs(names) do
+    local step = index < counts_from and step_bytes or 1
+    for size = 0, #files[name] - 1, step do cut(name, size) end
+    for place = 1, #files[name], step do flip(name, place) end
+  end
+  for index = 1, counts_from - 1 do
+    local name = names[index]
+    local list, length = beginnings(name)
+    for _, place in ipairs(list) do
+      for _, size in ipairs { place - 1, place, place + 1, place + length // 3 } do cut(name, size) end
+      for _, at in ipairs { place + 1, place + 9, place + length // 2 } do flip(name, at) end
+    end
   end
 end
 
@@ -84,7 +117,8 @@ local function each_record(good, try)
       if entry.result ~= "" and entry.result ~= "{}" then records[#records + 1] = entry.result end
     end
     for _, record in ipairs(records) do
-      for _, name in ipairs(names) do
+      for index = 1, counts_from - 1 do
+        local name = names[index]
         local from, to = files[name]:find(record, 1, true)
         while from do
           try(("%s with a flipped bit in %s"):format(name, record:sub(1, 40)), name,
@@ -98,7 +132,6 @@ end
 
 -- ---- trying them ----
 
-local machine = require("native.host").local_machine()
 local place = folder .. ".damaged"
 machine:exec { "rm", "-rf", place }
 machine:exec { "cp", "-rp", folder, place }

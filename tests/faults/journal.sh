@@ -12,7 +12,7 @@ die_with_a_journal() { # COPY, a folder of the controller
   "$lab" on ctl sh -c 'rm -rf "$1" && cp -rp /var/lib/drover "$1"' - "$1"
 }
 
-# Every truncation, and flipped bits in every record, of copies (journal.lua); then the real one is recovered.
+# Truncations and flipped bits in every page and record, of copies (journal.lua); then the real one is recovered.
 break_journal_damaged() {
   local every=2
   [[ $long == yes ]] || every=29
