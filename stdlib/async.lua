@@ -9,7 +9,8 @@ local async = {}
 
 for name, value in pairs(native) do async[name] = value end
 
-async.await = core.await
+--- Waits for an operation, such as async.spawn gives, and gives its results; other tasks go on. Raises its error.
+function async.await(operation) return core.await(operation) end
 
 -- Runs body(...) as a task of its own, and gives its operation. A task that a step starts belongs to the step.
 local function spawn(body, ...)

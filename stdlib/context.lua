@@ -13,8 +13,8 @@ local lease = require "lease"
 local context = {}
 context.__index = context
 
---- options: run_id, screen, store (nil while planning or checking), plan (while planning), verbose; for tests connect
--- and journal_path.
+--- A run's own. options: run_id, screen, store (nil while planning or checking), plan (while planning), verbose; for
+-- tests connect and journal_path.
 function context.new(options)
   local self = setmetatable({
     run_id = options.run_id,
@@ -134,7 +134,8 @@ function context:watcher()
   end
 end
 
---- Runs body as a step that a person sees with its time. Gives what body gives.
+--- Runs body as a step that a person sees with its time. label is text, body a function that is called without
+-- arguments. Gives what body gives; an error of body says in which step it was.
 function context:step(label, body)
   expect(self, "step", "label", label, "string")
   expect(self, "step", "body", body, "function")

@@ -42,7 +42,7 @@ function errors.wrap(value) return core.complete_error(value) end
 function errors.is(value, code) return type(value) == "table" and rawget(value, "code") == code end
 
 --- Whether the error means that the work was cancelled (Ctrl-C, a timeout, a failed sibling).
-errors.is_cancellation = core.is_cancellation
+function errors.is_cancellation(value) return core.is_cancellation(value) end
 
 --- Calls f(...); gives its results, or nil and the error object when its code is one of `codes`. Others pass on.
 function errors.catch(codes, f, ...)

@@ -5,6 +5,7 @@ local core = require "drover.core"
 local errors = require "errors"
 local files = require "files"
 local layout = require "layout"
+local lua_words = require "lua_words"
 
 local help = {}
 
@@ -39,22 +40,6 @@ local function bound_function(one)
   return lines
 end
 
-local function read_lines(path)
-  local file <close> = io.open(path, "rb")
-  local lines = {}
-  for line in file and file:lines() or function() end do lines[#lines + 1] = line end
-  return lines
-end
-
--- The comment lines that end just above line number `last`, without their dashes.
-local function comment_above(lines, last)
-  local first = last
-  while lines[first - 1] and lines[first - 1]:find("^%s*%-%-") do first = first - 1 end
-  local text = {}
-  for index = first, last - 1 do text[#text + 1] = (lines[index]:gsub("^%s*%-+ ?", "")) end
-  return text
-end
-
 local function path_of(source)
   local inside = source:match("^@stdlib/(.+)$")
   return inside and core.stdlib .. "/" .. inside or source:match("^@(.+)$")
@@ -67,35 +52,61 @@ local function lua_function(f)
   local info = debug.getinfo(f, "S")
   local path = info.what ~= "C" and path_of(info.source)
   if not path then return { "a function that is not documented" } end
-  local lines = read_lines(path)
+  local lines = lua_words.lines(path)
   local head = (lines[info.linedefined] or ""):gsub("^%s*local%s+", ""):gsub("^function%s+", ""):match("^[^)]*%)")
   local text = { head and as_called(head) or info.short_src, "" }
-  local above = layout.flow(table.concat(comment_above(lines, info.linedefined), "\n"), math.huge)
+  local above = layout.flow(table.concat(lua_words.comment_above(lines, info.linedefined), "\n"), math.huge)
   table.move(above, 1, #above, #text + 1, text)
   if #text == 2 then text[3] = "There is no comment above it." end
   text[#text + 1] = ("Read it: %s:%d"):format(path, info.linedefined)
   return text
 end
 
+local function add_text(lines, text)
+  local flowed = layout.flow(text, math.huge)
+  table.move(flowed, 1, #flowed, #lines + 1, lines)
+end
+
+local function first_sentence_of(doc) return first_sentence((doc:gsub("\n", " "))) end
+
+local function add_words(lines, words)
+  for _, word in ipairs(words) do
+    lines[#lines + 1] = ("  %s  %s"):format(lua_words.head(word), first_sentence_of(word.doc))
+  end
+end
+
+-- One public function of stdlib, as playbooks call it.
+local function lua_word(word, path)
+  local lines = { lua_words.head(word), "" }
+  add_text(lines, word.doc)
+  lines[#lines + 1] = ("Read it: %s:%d"):format(path, word.line)
+  return lines
+end
+
 -- The comment at the top of a file of stdlib, and its public functions with the first sentence of each.
 local function lua_module(name, path)
-  local source = read_lines(path)
-  local last = 1
-  while source[last] and source[last]:find("^%-%-") do last = last + 1 end
   local lines = { name, "" }
-  -- Where it is tested is for who reads the file.
-  local about = table.concat(comment_above(source, last), "\n"):gsub("%s*Tested%s+by%s.-%.%f[%s%z]", "")
-  local flowed = layout.flow(about, math.huge)
-  table.move(flowed, 1, #flowed, #lines + 1, lines)
-  for number, line in ipairs(source) do
-    local head = line:match("^function (" .. name:gsub("%W", "%%%0") .. "[.:][%w_]+%b())")
-    -- The sentence may go on in the next line of the comment.
-    local text = head and table.concat(comment_above(source, number), " ")
-    if head then
-      lines[#lines + 1] = ("  %s  %s"):format(as_called(head), first_sentence(text))
+  add_text(lines, (lua_words.about(lua_words.lines(path))))
+  add_words(lines, lua_words.of(name, path))
+  if name == "lease" then
+    lines[#lines + 1] = ""
+    lines[#lines + 1] = "Stock kinds; drover help KIND has the arguments of each:"
+    for _, kind in ipairs(lua_words.kinds()) do
+      lines[#lines + 1] = ("  %s  %s"):format(kind.name, first_sentence_of(kind.doc))
     end
   end
   return lines
+end
+
+local function kind_of_lease(name)
+  for _, kind in ipairs(lua_words.kinds()) do
+    if kind.name == name then
+      local lines = { name, "" }
+      add_text(lines, kind.doc)
+      lines[#lines + 1] = "Read it: " .. kind.path
+      return lines
+    end
+  end
 end
 
 local function add_functions(lines, owner, separator, functions)
@@ -105,8 +116,13 @@ local function add_functions(lines, owner, separator, functions)
 end
 
 local function bound_class(class)
-  local lines = { class.name, "", class.doc }
-  add_functions(lines, class.name, ":", class.methods)
+  local lines, methods, shown = { class.name, "", class.doc }, {}, nil
+  for _, one in ipairs(class.methods) do
+    if one.name == "tostring" then shown = one else methods[#methods + 1] = one end
+  end
+  add_functions(lines, class.name, ":", methods)
+  -- Not every class has it as a method; Lua's own function works on all.
+  if shown then lines[#lines + 1] = ("  tostring(%s)  %s"):format(class.name:match("%w+$"):lower(), shown.doc) end
   return lines
 end
 
@@ -117,12 +133,6 @@ local function bound_module(module)
     lines[#lines + 1] = ("  %s  %s"):format(class.name, first_sentence(class.doc))
   end
   return lines
-end
-
-local function stdlib_path(name)
-  local path = core.stdlib .. "/" .. name:gsub("%.", "/") .. ".lua"
-  local file <close> = io.open(path, "rb")
-  return file and path
 end
 
 local function modules_by_name()
@@ -148,8 +158,14 @@ local function topics()
   end
   for _, file in ipairs(files.list(core.stdlib)) do
     local name = file:match("^([%w_]+)%.lua$")
-    if name then add(name) end
+    if name then
+      add(name)
+      for _, word in ipairs(lua_words.of(name, core.stdlib .. "/" .. file)) do
+        add(word.owner .. word.separator .. word.name)
+      end
+    end
   end
+  for _, kind in ipairs(lua_words.kinds()) do add(kind.name) end
   table.sort(names)
   return names
 end
@@ -161,12 +177,13 @@ local function overview()
   local lines = { "help \"NAME\" or help(FUNCTION) says more. Modules:" }
   local modules = modules_by_name()
   for _, name in ipairs(topics()) do
-    if not name:find("[.:]") then
-      local path = not modules[name] and stdlib_path(name)
-      local text = modules[name] and modules[name].doc or comment_above(read_lines(path), 2)[1] or ""
+    local path = not modules[name] and not name:find("[.:-]") and lua_words.path(name)
+    if modules[name] or path then
+      local text = modules[name] and modules[name].doc or lua_words.comment_above(lua_words.lines(path), 2)[1] or ""
       lines[#lines + 1] = ("  %-12s %s"):format(name, first_sentence(text))
     end
   end
+  lines[#lines + 1] = "What a playbook gets: ctx (the run) and h (a host, from ctx:host or host.connect)."
   return lines
 end
 
@@ -180,7 +197,7 @@ end
 local function topic(name)
   local modules = modules_by_name()
   local plain = name:match("^[%w_]+$")
-  local path = plain and stdlib_path(name)
+  local path = plain and lua_words.path(name)
   if modules[name] then
     local lines = bound_module(modules[name])
     if path then table.move(lua_module(name, path), 2, 1000, #lines + 1, lines) end
@@ -202,19 +219,60 @@ local function topic(name)
     one.owner = module.name
     return bound_function(one)
   end
-  local owner, member = name:match("^([%w_]+)%.([%w_]+)$")
-  local known = owner and stdlib_path(owner) and require(owner)[member]
-  if type(known) == "function" then return lua_function(known) end
+  local owner, member = name:match("^([%w_]+)[.:]([%w_]+)$")
+  local file = owner and lua_words.path(owner)
+  for _, word in ipairs(file and lua_words.of(owner, file) or {}) do
+    if word.name == member then return lua_word(word, file) end
+  end
+  return kind_of_lease(name)
 end
 
--- What playbooks call ctx is stdlib's context: it is asked for, and shown, as they write it.
-local function topic_of_playbooks(name)
-  local rest = name:match("^ctx%f[:.%z](.*)$")
-  if not rest then return topic(name) end
-  local lines = topic("context" .. rest:gsub(":", "."))
-  for index, line in ipairs(lines or {}) do
-    lines[index] = line:gsub("^(%s*)context%f[:.%z]", "%1ctx")
+-- What host.connect gives: its own methods, and those of the machine that it passes on.
+local function host_object(member)
+  local path = lua_words.path "host"
+  local own, machine = {}, nil
+  for _, word in ipairs(lua_words.of("host", path)) do
+    if word.owner == "h" then own[#own + 1] = word end
+    if word.owner == "h" and word.name == member then return lua_word(word, path) end
   end
+  for _, class in ipairs(modules_by_name().host.classes) do
+    if class.name == "host.Machine" then machine = class end
+  end
+  local passed_on = {}
+  for _, name in ipairs(require("host").passed_on) do passed_on[#passed_on + 1] = find_named(machine.methods, name) end
+  if member then
+    local one = find_named(passed_on, member)
+    if not one then return nil end
+    one.owner, one.is_method = "h", true
+    return bound_function(one)
+  end
+  local lines = { "h", "", "A host, from ctx:host \"kvm2\" or host.connect \"kvm2\". h.virt is its libvirt (help "
+    .. "virt.Connection), h.firewall its firewall (help firewall.Firewall), h.name its name." }
+  add_words(lines, own)
+  add_functions(lines, "h", ":", passed_on)
+  return lines
+end
+
+-- A playbook has help of its own kind.
+local function stock_playbook(name)
+  for _, one in ipairs(require("playbook").list()) do
+    if one.name == name then
+      return { name, "", "A playbook. What it does and its parameters: drover show " .. name,
+        "Read it: " .. one.path }
+    end
+  end
+end
+
+-- What playbooks call ctx is stdlib's context, and h what host.connect gives: each is asked for, and shown, as they
+-- write it.
+local function topic_of_playbooks(name)
+  if name == "h" then return host_object() end
+  local member = name:match("^h[.:]([%w_]+)$")
+  if member then return host_object(member) end
+  local rest = name:match("^ctx%f[:.%z](.*)$")
+  if not rest then return topic(name) or stock_playbook(name) end
+  local lines = topic("context" .. rest)
+  if lines and rest == "" then lines[1] = "ctx" end
   return lines
 end
 

@@ -202,8 +202,11 @@ end
 --- Whether the host is the machine that drover runs on.
 function methods:is_local() return self.machine:is_local() end
 
-for _, name in ipairs { "exec", "query", "read_file", "write_file", "stat", "remove_file", "make_directory",
-  "remove_directory", "temp_directory", "disk_space", "resolve" } do
+-- What the machine below does for the host; help and the stubs know it too.
+host.passed_on = { "exec", "query", "read_file", "write_file", "stat", "remove_file", "make_directory",
+  "remove_directory", "temp_directory", "disk_space", "resolve" }
+
+for _, name in ipairs(host.passed_on) do
   methods[name] = function(self, ...)
     local machine = self.machine
     return machine[name](machine, ...)

@@ -6,7 +6,7 @@ local core = require "drover.core"
 local hosts = {}
 hosts.__index = hosts
 
---- connect(name) makes a host; host.connect without it.
+--- An empty set of them. connect(name) makes a host; host.connect without it.
 function hosts.new(connect)
   return setmetatable({ connected = {}, connecting = {}, connect = connect or host.connect }, hosts)
 end

@@ -135,7 +135,7 @@ function migrate.record(move)
 end
 
 --- Finds out which disks both hosts share, makes the others at the destination, and says what is done with each.
-migrate.prepare_disks = storage.prepare
+function migrate.prepare_disks(move) return storage.prepare(move) end
 
 --- Opens the way for the bytes: the run's key, tunnel or firewall opening, each of them a lease.
 function migrate.open_channel(move) return require("migrate.channel").open(move) end
@@ -193,9 +193,16 @@ function migrate.go(move)
     message = ("libvirt reported no error, but %s"):format(settled.text) }, 0)
 end
 
--- What follows the move (migrate/after.lua).
-for _, name in ipairs { "undefine_source", "carry_autostart", "verify", "summarise" } do
-  migrate[name] = function(move) return require("migrate.after")[name](move) end
-end
+--- Removes the definition that stayed at the source, once the domain is seen at the destination with one of its own.
+function migrate.undefine_source(move) return require("migrate.after").undefine_source(move) end
+
+--- Carries the autostart flag, and clears it at the source: two hosts must not both start the domain at boot.
+function migrate.carry_autostart(move) return require("migrate.after").carry_autostart(move) end
+
+--- Compares the moved domain with what was recorded before: state, definition, addresses, agent.
+function migrate.verify(move) return require("migrate.after").verify(move) end
+
+--- Adds the rows of the closing summary: where the domain runs, how long it took, what was sent and granted.
+function migrate.summarise(move) return require("migrate.after").summarise(move) end
 
 return migrate

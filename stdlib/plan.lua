@@ -7,6 +7,7 @@ local layout = require "layout"
 local plan = {}
 plan.__index = plan
 
+--- An empty one.
 function plan.new() return setmetatable({ changes = {}, connections = {}, step = nil }, plan) end
 
 -- The step that the running task is in.

@@ -27,7 +27,7 @@ function screen.new(mode)
   return setmetatable(self, screen)
 end
 
---- The text as it may be written to the terminal, in a colour where there are any.
+--- The text in a style: "good", "bad", "warn", "bold" or "dim"; as it is where there are no colours.
 function screen:paint(style, text)
   text = visible(text)
   if not self.coloured then return text end
@@ -56,6 +56,7 @@ function screen:event(name, fields)
   terminal.write(json.encode(data) .. "\n")
 end
 
+--- Shows what begins now, and more about it.
 function screen:title(text, detail)
   if self.mode == "json" then return end
   put(self, self:paint("bold", text) .. (detail and "  " .. self:paint("dim", detail) or ""))
@@ -72,6 +73,7 @@ function screen:step_began(label)
   end
 end
 
+--- Shows that a step ended, and how.
 function screen:step_ended(label, elapsed_ms, ok, problem)
   self.depth = self.depth - 1
   self:event("step_ended", { step = label, elapsed_ms = elapsed_ms, ok = ok, error = problem })
@@ -81,6 +83,7 @@ function screen:step_ended(label, elapsed_ms, ok, problem)
   put(self, ("  %s  %s%s"):format(mark, visible(label), took))
 end
 
+--- Shows what a person should know and what to do about it; nothing stops.
 function screen:warning(message, hint)
   self:event("warning", { message = message, hint = hint })
   if self.mode == "json" then return end
@@ -88,6 +91,7 @@ function screen:warning(message, hint)
   put(self, "  " .. self:paint("warn", "warning") .. "  " .. text)
 end
 
+--- Shows a line that belongs to the step before it.
 function screen:note(text)
   self:event("note", { message = text })
   if self.mode ~= "json" then put(self, "      " .. visible(text)) end

@@ -31,10 +31,12 @@ function test.equal(actual, expected, what)
   fail(("%sexpected %s, got %s"):format(what and what .. ": " or "", display.value(expected), display.value(actual)))
 end
 
+--- Fails unless value is true, or anything but false and nil.
 function test.is_true(value, what)
   if not value then fail((what or "value") .. " is " .. tostring(value)) end
 end
 
+--- Fails unless value is nil.
 function test.is_nil(value, what)
   if value ~= nil then fail((what or "value") .. " is not nil: " .. display.value(value)) end
 end

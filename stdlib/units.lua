@@ -51,7 +51,7 @@ function units.duration_ms(text)
   return total
 end
 
---- "1.7 GiB" for a person.
+--- A size as a person reads it: "1.7 GiB".
 function units.format_size(bytes)
   local names = { "B", "KiB", "MiB", "GiB", "TiB" }
   local value, index = bytes, 1
@@ -63,7 +63,7 @@ function units.format_size(bytes)
   return digits:format(value, names[index])
 end
 
---- "850 ms", "1.7 s", "2m05s", "3h10m" for a person.
+--- A duration as a person reads it: "850 ms", "1.7 s", "2m05s", "3h10m".
 function units.format_duration(duration_ms)
   if duration_ms < 1000 then return ("%d ms"):format(duration_ms) end
   if duration_ms < 59950 then return ("%.1f s"):format(duration_ms / 1000) end

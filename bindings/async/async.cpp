@@ -61,7 +61,7 @@ const core::Module& module() {
       {
           {"sleep_ms",
            sleep_ms,
-           "Waits; other tasks go on.",
+           "Lets a time pass; async.sleep takes it as people write it.",
            {{"delay_ms", "integer", "Milliseconds, at most a day."}},
            {},
            "BAD_ARGUMENT, CANCELLED",

@@ -5,7 +5,7 @@
 ---@class async
 async = {}
 
----Waits; other tasks go on. Waits; other tasks go on. Raises BAD_ARGUMENT, CANCELLED.
+---Lets a time pass; async.sleep takes it as people write it. Waits; other tasks go on. Raises BAD_ARGUMENT, CANCELLED.
 ---@param delay_ms integer Milliseconds, at most a day.
 function async.sleep_ms(delay_ms) end
 
@@ -28,3 +28,50 @@ function async.wall_ms() end
 ---@param on boolean Whether interrupts are held back.
 ---@return boolean before The value it had.
 function async.set_shield(on) end
+
+---Waits for an operation, such as async.spawn gives, and gives its results; other tasks go on. Raises its error.
+---@param operation any
+function async.await(operation) end
+
+---Waits for a duration: "500ms", "2s", "5m", or an integer of milliseconds.
+---@param duration string|integer
+function async.sleep(duration) end
+
+---Runs body(item, index) for every item of a list, at most `limit` at once (all at once without it). Gives the list of
+---results, in order. The first error cancels the others, waits for them, and is raised.
+---@param list table
+---@param limit integer
+---@param body function
+---@return any
+function async.parallel(list, limit, body) end
+
+---Like parallel, but an error of one item does not stop the others. Gives a list of { ok, value or error }.
+---@param list table
+---@param limit integer
+---@param body function
+---@return any
+function async.each(list, limit, body) end
+
+---Runs body(); raises TIMEOUT when it takes longer than duration. What it waited for is cancelled.
+---@param duration string|integer
+---@param body function
+---@param what? any
+function async.timeout(duration, body, what) end
+
+---Asks test() again and again until it gives a true value, which is returned; nil after the duration.
+---@param duration string|integer
+---@param interval string|integer
+---@param test function
+function async.poll(duration, interval, test) end
+
+---Runs body(...) with interrupts held back: the undo of a run must not be cut in half.
+---@param body function
+---@param ... any
+function async.shield(body, ...) end
+
+---Runs body(), and then ending(ok, problem) with interrupts held back, however body ended and wherever an interrupt
+---falls. Gives what ending gives.
+---@param body function
+---@param ending function
+---@return any
+function async.finally(body, ending) end

@@ -21,3 +21,21 @@ function host.resolve(name) end
 ---@param path string The file.
 ---@return string? text At most 4 MiB.
 function host.read_trusted_file(path) end
+
+---The parts of "user@name:port", "[2001:db8::5]:22" or "name"; nil where a part is missing.
+---@param target any
+---@return any
+function host.parse_target(target) end
+
+---Connects to a host. options go to ssh.connect: user, port, identity_files, host_key, ask_password, ... Raises what
+---ssh.connect raises: HOST_KEY_UNKNOWN, HOST_KEY_CHANGED, AUTH_FAILED, NO_CONNECTION, ...
+---@param name string
+---@param options? table
+---@return h
+function host.connect(name, options) end
+
+---A host object around a machine; for tests, and for code that made its machine in another way.
+---@param machine any
+---@param fields table
+---@return h
+function host.wrap(machine, fields) end

@@ -1,7 +1,6 @@
 -- move_figures.lua FOLDER JSON: what tests/bench/migrate measured, as a table and as data; exit code 1 when a goal is
--- missed. The folder has a file for each move, virsh.N or drover.N, whose first line is "BEGAN-MS ENDED-MS JOB-MS":
--- when the whole command began and ended, and how long libvirt says that its job took. Below it are drover's events
--- (--json).
+-- missed. The folder has a file for each move, virsh.N or drover.N. Its first line is "BEGAN-MS ENDED-MS JOB-MS": when
+-- the whole command began and ended, and how long libvirt says that its job took. Below are drover's events (--json).
 -- Tested by tests/bench/move_figures_test.lua.
 local files = require "files"
 local layout = require "layout"

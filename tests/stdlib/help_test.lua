@@ -1,6 +1,8 @@
 -- help: what a person reads about a function, a module, a class.
+local core = require "drover.core"
 local help = require "help"
 local test = require "test"
+local fakes = test.load(..., "fakes")
 
 test.case("help of a bound function shows its call, its parameters and its errors", function()
   local text = help.text(virt.connect)
@@ -83,4 +85,89 @@ end)
 test.case("an unknown name is an error with the nearest one", function()
   local problem = test.raises("NO_HELP", help.text, "virt.conect")
   test.matches(problem.hint, "virt%.connect")
+end)
+
+-- Each public function of the files of stdlib, as it is called.
+local function each_word(visit)
+  local lua_words = require "lua_words"
+  local seen = 0
+  for _, file in ipairs(require("files").list(core.stdlib)) do
+    local name = file:match("^([%w_]+)%.lua$")
+    for _, word in ipairs(name and lua_words.of(name, core.stdlib .. "/" .. file) or {}) do
+      seen = seen + 1
+      visit(word, name)
+    end
+  end
+  return seen
+end
+
+test.case("every public word of stdlib has help: a sentence in its module's, and one of its own", function()
+  local without = {}
+  local seen = each_word(function(word, module)
+    local name = word.owner .. word.separator .. word.name
+    local ok, text = pcall(help.text, name)
+    if not ok or not text:find("^[^\n]+%)\n\n%u[^\n]+") then without[#without + 1] = name end
+    local of_module = help.text(word.owner == "h" and "h" or module == "context" and "ctx" or module)
+    if not of_module:find(("\n  %s("):format(name), 1, true) then without[#without + 1] = name .. " in its module's" end
+  end)
+  test.equal(table.concat(without, "\n"), "")
+  test.is_true(seen > 100, seen)
+end)
+
+test.case("every function that a module of stdlib gives to scripts is such a word", function()
+  local without = {}
+  for _, name in ipairs { "async", "errors", "inventory", "lease", "migrate", "playbook", "preflight", "reconcile",
+    "units", "script", "host", "context", "test" } do
+    local words = {}
+    local lua_words = require "lua_words"
+    for _, word in ipairs(lua_words.of(name, lua_words.path(name))) do words[word.name] = true end
+    for key, value in pairs(require(name)) do
+      local bound = type(value) == "function" and core.documentation(value)
+      -- async.await and the like are the prelude's own; what begins with __ is Lua's.
+      if type(value) == "function" and not bound and not words[key] and not key:find("^__") then
+        without[#without + 1] = name .. "." .. key
+      end
+    end
+  end
+  test.equal(table.concat(without, "\n"), "")
+end)
+
+test.case("the words that live-migrate uses are in the help of migrate", function()
+  local text = help.text "migrate"
+  local seen = 0
+  for word in fakes.read(core.playbooks .. "/live-migrate.lua"):gmatch("migrate%.([%l_]+)%(") do
+    seen = seen + 1
+    test.is_true(text:find("\n  migrate." .. word .. "(", 1, true), word)
+  end
+  test.is_true(seen >= 9, seen)
+end)
+
+test.case("each kind of lease is found by its name, with its arguments, and listed by help lease", function()
+  local kinds = require("lua_words").kinds()
+  local text = help.text "lease"
+  for _, kind in ipairs(kinds) do
+    test.matches(text, "\n  " .. kind.name:gsub("%-", "%%-") .. "  %u")
+    test.matches(help.text(kind.name), "^" .. kind.name:gsub("%-", "%%-") .. "\n\n.*Arguments: %a")
+    test.equal(require("lease").find(kind.name).name, kind.name)
+  end
+  test.equal(#kinds, 10)
+  test.equal(test.raises("NO_HELP", help.text, "firewall-openin").hint, "did you mean 'firewall-opening'?")
+end)
+
+test.case("what a host can do is found as playbooks write it, with what it takes", function()
+  test.matches(help.text "h:exec", "^h:exec%(program%) %-> table\n\n.*\nTakes\n  program  table: ")
+  test.matches(help.text "h:facts", "^h:facts%(options%)\n\nWhat the host is")
+  test.matches(help.text "h", "\n  h:query%(program%)")
+  local here <close> = host.connect()
+  for name in help.text("h"):gmatch("\n  h:([%l_]+)%(") do test.equal(type(here[name]), "function", name) end
+  test.raises("NO_HELP", help.text, "h:exce")
+end)
+
+test.case("help of a playbook says where its parameters are", function()
+  test.matches(help.text "live-migrate", "^live%-migrate\n\n.*drover show live%-migrate\n")
+end)
+
+test.case("tostring is shown as it is called", function()
+  test.matches(help.text "virt.Domain", "\n  tostring%(domain%)  ")
+  test.is_nil(help.text("host.Machine"):find(":tostring", 1, true))
 end)
