@@ -70,9 +70,9 @@ definition too, unless you say --undefine-source.]],
     { "policy", "choice", choices = { "none", "minimal-downtime", "suspend-workload", "post-copy" },
       required = false,
       doc = "What to do when the guest writes faster than it moves; all but none first allow longer standstills, up to "
-        .. "0.5 s. minimal-downtime (unless --post-copy is given): then give up, after 10 rounds without progress. "
-        .. "suspend-workload: let the guest stand still, after 5. post-copy: switch to it, after 4. none: only "
-        .. "--timeout counts. The steps are in stdlib/migrate/converge.lua." },
+        .. "0.5 s. minimal-downtime: then give up, after 10 rounds without progress. suspend-workload: let the guest "
+        .. "stand still, after 5. post-copy: switch to it, after 4; the default with --post-copy, else "
+        .. "minimal-downtime. none: only --timeout counts. The steps are in stdlib/migrate/converge.lua." },
     { "key", "choice", choices = { "ed25519", "rsa4096", "existing", "none" }, default = "ed25519",
       doc = "The run's own key; existing: the one that the source has; none: no ssh from the source at all, for "
         .. "--mode managed with --channel direct or tls only." },

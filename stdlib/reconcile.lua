@@ -74,8 +74,8 @@ function reconcile.observe(one_host, uuid)
   return { status = "unreachable", problem = errors.wrap(result) }
 end
 
---- The decision for two observations: see reconcile/decision.lua.
-reconcile.decide = decision.decide
+--- The decision for two observations and what is known of the move: see reconcile/decision.lua. Nothing is asked.
+function reconcile.decide(source, destination, record) return decision.decide(source, destination, record) end
 
 local function describe(side)
   local detail = side.reason or side.problem and errors.message(side.problem)

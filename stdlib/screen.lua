@@ -14,7 +14,7 @@ local colours = { good = "\27[32m", bad = "\27[31m", warn = "\27[33m", dim = "\2
 
 local function visible(text) return terminal.visible(tostring(text)) end
 
---- print for the commands' own lines, which tell what hosts said. What it writes commands no terminal, nor the one that
+--- Prints a line of a command, which tells what hosts said. What it writes commands no terminal, nor the one that
 -- shows a file or a pipe later.
 function screen.say(text) print(visible(text or "")) end
 

@@ -20,7 +20,7 @@ own_end() {
 }
 ]]
 
---- "10.0.0.1" and 40112 of what ss writes: "10.0.0.1:40112", "[fe80::1%eth0]:40112", "[::ffff:10.0.0.1]:40112".
+--- Gives "10.0.0.1" and 40112 of what ss writes: "10.0.0.1:40112", "[fe80::1%eth0]:40112", "[::ffff:10.0.0.1]:40112".
 function ssh_session.split(text)
   local address, port = (text or ""):match("^%s*(%S+):(%d+)%s*$")
   if not address then return nil end

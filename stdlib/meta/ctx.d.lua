@@ -13,6 +13,10 @@ local ctx = {}
 ---@return h
 function ctx:host(name) end
 
+---For core.set_watcher: refuses a changing call that stands in no step, as the plan does, and writes down, before it is
+---made, one that neither a lease nor an undo will take back.
+function ctx:watcher() end
+
 ---Runs body as a step that a person sees with its time. label is text, body a function that is called without
 ---arguments. Gives what body gives; an error of body says in which step it was.
 ---@param label string

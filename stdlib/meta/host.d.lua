@@ -22,7 +22,11 @@ function host.resolve(name) end
 ---@return string? text At most 4 MiB.
 function host.read_trusted_file(path) end
 
----The parts of "user@name:port", "[2001:db8::5]:22" or "name"; nil where a part is missing.
+---Sets what hears of connections; gives what heard before.
+---@param f function
+function host.set_listener(f) end
+
+---The parts of "user@name:port", "[2001:db8::5]:22" or "name"; nil where a part is missing. Raises BAD_TARGET.
 ---@param target any
 ---@return any
 function host.parse_target(target) end

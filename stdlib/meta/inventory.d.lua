@@ -5,6 +5,9 @@
 ---@class inventory
 inventory = {}
 
+---Where a person's own hosts.lua and playbooks are: in $XDG_CONFIG_HOME or ~/.config. nil without a home.
+function inventory.config_folder() end
+
 ---Reads the inventory again, from `path` or from where it is searched; gives the path, or nil when there is none.
 ---@param path string
 function inventory.load(path) end

@@ -34,6 +34,13 @@ function lease.apart(body, ...) end
 ---@param env any
 function lease.describe(kind, arguments, env) end
 
+---Raises BAD_ARGUMENT, with the playbook's line, when a kind's own description stumbles over arguments: one that it
+---needs is missing. `who` is what the playbook called.
+---@param kind string
+---@param arguments table
+---@param who any
+function lease.check_arguments(kind, arguments, who) end
+
 ---The first line of a description: the label of a step or of a journal entry.
 ---@param kind string
 ---@param arguments table

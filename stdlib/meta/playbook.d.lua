@@ -6,9 +6,15 @@
 ---@overload fun(definition: table): table
 playbook = {}
 
----Folders that hold playbooks, first wins: { path =, origin = }.
+---Folders that hold playbooks, first wins: { path =, origin = }. One of the environment that is none is said on
+---standard error, once.
 ---@param first? any
 function playbook.search_path(first) end
+
+---Whether a value is what playbook { ... } gives.
+---@param value any
+---@return boolean
+function playbook.is_playbook(value) end
 
 ---Loads a file and gives its playbook with file = and text = added. As root, raises UNTRUSTED_FILE when others may
 ---write the file or a folder above it.
@@ -24,6 +30,11 @@ function playbook.load_text(text, path) end
 ---All playbooks of the search path: a list of { name, path, origin, overrides = path or nil }.
 ---@param first? any
 function playbook.list(first) end
+
+---Loads one of the list. Raises BAD_PLAYBOOK when it calls itself otherwise than its file: it would be run under one
+---name, and be another in the list of the runs.
+---@param entry any
+function playbook.load_entry(entry) end
 
 ---The playbook of a name (from the search path) or of a path. Raises NO_PLAYBOOK with the nearest name.
 ---@param name string

@@ -141,3 +141,15 @@ test.case("shields of tasks that run at once hold until the last one ends, in wh
   end)
   test.equal({ seen, is_shielded() }, { { true, true }, false })
 end)
+
+test.case("sleep_ms lets a time pass, in which other tasks go on; sleep takes it as people write it", function()
+  local seen = {}
+  local started_ms = async.monotonic_ms()
+  local other = async.spawn(function() seen[#seen + 1] = "other" end)
+  async.sleep_ms(30)
+  seen[#seen + 1] = "slept"
+  test.is_true(async.monotonic_ms() - started_ms >= 30)
+  async.await(other)
+  test.equal(seen, { "other", "slept" })
+  test.raises("BAD_ARGUMENT", async.sleep_ms, -1)
+end)

@@ -23,3 +23,11 @@ test.case("debug says what was waited for, and how long", function()
     environment = { DROVER_LOG = "debug" } }).errors
   test.matches(text, "debug %d+ ms  ")
 end)
+
+test.case("a script sets what is written from then on", function()
+  local code = "log.info 'before' log.set_level 'info' log.info 'after' log.set_level 'off' log.warn 'nothing'"
+  local text = machine:query({ drover, "eval", code }).errors
+  test.matches(text, "info after\n")
+  test.is_nil(text:find("before") or text:find("nothing"))
+  test.raises("BAD_ARGUMENT", log.set_level, "loud")
+end)

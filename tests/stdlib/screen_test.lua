@@ -78,3 +78,14 @@ test.case("what a host says commands no terminal: only the screen's own colours 
   test.equal(said, "\\x1b[2J\\x0d\\x07\\xc2\\x9bx\\xff")
   test.is_true(colour, "held to the end")
 end)
+
+test.case("what is no terminal is told from one, and has a hundred columns", function()
+  local machine = host.local_machine()
+  local drover = machine:query({ "sh", "-c", "readlink /proc/$PPID/exe" }).output:gsub("\n", "")
+  local code = "return terminal.is_terminal 'stdout', terminal.width()"
+  test.matches(machine:query({ drover, "eval", code }).output, "^false%s+100\n$")
+  local line = ("stty cols 72; '%s' eval \"%s\""):format(drover, code)
+  local inside = machine:query { "script", "-qec", line, "/dev/null" }
+  test.matches(inside.output, "^true%s+72%s*$")
+  test.raises("BAD_ARGUMENT", terminal.is_terminal, "stdwrong")
+end)

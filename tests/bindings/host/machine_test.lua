@@ -129,3 +129,16 @@ test.case("a closed machine says so, and closing twice does nothing", function()
   test.raises("CLOSED", other.exec, other, { "true" })
   test.equal(tostring(other), "host.Machine (closed)")
 end)
+
+test.case("a file that will run as Lua is read as it is; one that others may write is refused to root", function()
+  with_folder(function(path)
+    machine:write_file(path .. "/hosts.lua", "return {}")
+    test.equal(native.read_trusted_file(path .. "/hosts.lua"), "return {}")
+    test.is_nil(native.read_trusted_file(path .. "/none.lua"))
+    test.raises("IS_DIRECTORY", native.read_trusted_file, path)
+    machine:exec { "chmod", "666", path .. "/hosts.lua" }
+    if machine:facts().user_id == 0 then
+      test.raises("UNTRUSTED_FILE", native.read_trusted_file, path .. "/hosts.lua")
+    end
+  end)
+end)

@@ -110,6 +110,68 @@ test.case("a socket is forwarded, and gone after close", function()
   end)
 end)
 
+test.case("a port is forwarded to what the host sees, and closed after close", function()
+  with_server(function(server)
+    server.options.host_key = ssh.host_key(server.target, server.options).public_key_line
+    local machine <close> = ssh.connect(server.target, server.options)
+    local own_port = math.tointeger(server.target:match("%d+$"))
+    local forward = ssh.forward_tcp(machine, { remote_port = own_port })
+    local port = math.tointeger(tostring(forward):match("127%.0%.0%.1:(%d+)"))
+    local function banner()
+      return here:exec { "bash", "-c", 'exec 3<>"/dev/tcp/127.0.0.1/$1" && head -c 4 <&3', "x", tostring(port),
+        check = false }.output
+    end
+    test.is_true(port ~= own_port, "a port of its own")
+    test.equal(banner(), "SSH-")
+    test.raises("PORT_BUSY", ssh.forward_tcp, machine, { local_port = port, remote_port = own_port })
+    forward:close()
+    test.equal(banner(), "")
+    test.raises("NOT_SSH", ssh.forward_tcp, here, { remote_port = own_port })
+    test.raises("BAD_ARGUMENT", ssh.forward_tcp, machine, { remote_port = 0 })
+  end)
+end)
+
+test.case("what a grant would make beside its line is foreseen, without making anything", function()
+  with_server(function(server)
+    server.options.host_key = ssh.host_key(server.target, server.options).public_key_line
+    local machine <close> = ssh.connect(server.target, server.options)
+    local file = server.folder .. "/new/keys"
+    for _, before in ipairs { { made_file = true, made_directory = true }, { made_file = true }, { made_file = false },
+      { text = "# no newline", added_newline = true } } do
+      if before.made_file and not before.made_directory then machine:make_directory(server.folder .. "/new") end
+      if before.made_file == false then machine:write_file(file, "", { mode = 384 }) end  -- 0600
+      if before.text then machine:write_file(file, before.text, { mode = 384 }) end
+      local foreseen = ssh.foresee_authorize(machine, { file = file })
+      test.equal({ foreseen.file, foreseen.added, foreseen.made_file, foreseen.made_directory, foreseen.added_newline },
+        { file, false, before.made_file == true, before.made_directory == true, before.added_newline == true })
+      local granted = ssh.authorize(machine, { key = key_line, mark = "drover run=1", file = file })
+      for _, field in ipairs { "file", "user", "made_file", "made_directory", "added_newline" } do
+        test.equal(granted[field], foreseen[field], field)
+      end
+      local back = { key = key_line, mark = "drover run=1" }
+      for field, value in pairs(foreseen) do
+        if field ~= "added" then back[field] = value end
+      end
+      test.equal(ssh.revoke(machine, back).removed, true)
+      if before.text then test.equal(machine:read_file(file), before.text) end
+    end
+  end)
+end)
+
+test.case("a password comes by a descriptor, and is tried when no key is taken", function()
+  with_server(function(server)
+    here:write_file(server.folder .. "/password", "not the one\nrest")
+    local program = here:query({ "sh", "-c", "readlink /proc/$PPID/exe" }).output:gsub("\n", "")
+    local key = ssh.host_key(server.target, server.options).public_key_line
+    local code = ([[local _, problem = pcall(ssh.connect, %q, { config = %q, password_fd = 3, host_key = %q,
+      identity_files = { "/nowhere" } })
+      return problem.code, problem.message]]):format(server.target, server.options.config, key)
+    local said = here:exec { "sh", "-c", 'exec 3<"$1"; exec "$2" eval "$3"', "x", server.folder .. "/password", program,
+      code, check = false, environment = { SSH_AUTH_SOCK = "" } }
+    test.matches(said.output, "^AUTH_FAILED%s.*: tried .*, the password\n")
+  end)
+end)
+
 test.case("wrong arguments are named", function()
   test.raises("BAD_TARGET", ssh.connect, "-oProxyCommand=x")
   test.raises("BAD_KEY", ssh.parse_key, "nonsense")
