@@ -12,8 +12,8 @@ for name, value in pairs(native) do async[name] = value end
 --- Waits for an operation, such as async.spawn gives, and gives its results; other tasks go on. Raises its error.
 function async.await(operation) return core.await(operation) end
 
---- Runs body(...) as a task of its own, and gives its operation. A task that a step starts belongs to the step.
-function async.spawn(body, ...)
+-- Runs body(...) as a task of its own, and gives its operation. A task that a step starts belongs to the step.
+local function spawn(body, ...)
   local scope = core.scope()
   if not scope or type(body) ~= "function" then return native.spawn(body, ...) end
   return native.spawn(function(...)
@@ -22,7 +22,7 @@ function async.spawn(body, ...)
   end, ...)
 end
 
-local spawn = async.spawn
+async.spawn = spawn
 
 --- Waits for a duration: "500ms", "2s", "5m", or an integer of milliseconds.
 function async.sleep(duration) return native.sleep_ms(units.duration_ms(duration)) end

@@ -117,8 +117,8 @@ local most_changes = 20
 -- What changes nothing that would be undone.
 local harmless = { ["virt.Pool.refresh"] = true }
 
---- For core.set_watcher: refuses a changing call that stands in no step, as the plan does, and writes down, before it
--- is made, one that neither a lease nor an undo will take back.
+--- Gives what core.set_watcher takes, for drover itself: it refuses a changing call that stands in no step, as the plan
+-- does, and writes down, before it is made, one that neither a lease nor an undo will take back.
 function context:watcher()
   return function(name, is_method, ...)
     local scope = core.scope()

@@ -12,8 +12,8 @@ read -r line < "/proc/$pid/stat" && read -r boot < /proc/sys/kernel/random/boot_
 set -- ${line##*) } && echo "$pid ${20} $boot"
 exit 0]]
 
---- Gives "PID START BOOT" of the QEMU of a domain that is active on a host; nil when that cannot be told. No two lives of
--- a guest have the same: a process number comes again, a start in clock ticks since the boot comes again after the
+--- Gives "PID START BOOT" of the QEMU of a domain that is active on a host; nil when that cannot be told. No two lives
+-- of a guest have the same: a process number comes again, a start in clock ticks since the boot comes again after the
 -- next boot, and the boot has an id.
 function domain_process.read(one_host, name, uuid)
   return script.read(one_host, process_of, { name, uuid }).output:match("^%d+ %d+ %S+")

@@ -152,13 +152,13 @@ function playbook.list(first)
   return found
 end
 
---- Loads one of the list. Raises BAD_PLAYBOOK when it calls itself otherwise than its file: it would be run under one
--- name, and be another in the list of the runs.
+--- Loads one of the list. What calls itself otherwise than its file has a warning =: it is run under one name, and is
+-- another in the list of the runs.
 function playbook.load_entry(entry)
   local loaded = playbook.load_file(entry.path)
   if loaded.name ~= entry.name then
-    wrong(entry.path, ("its name is '%s', and its file says '%s'"):format(loaded.name, entry.name),
-      ("write name = \"%s\", or name the file %s.lua"):format(entry.name, loaded.name))
+    loaded.warning = ("%s: its name is '%s', and its file says '%s': 'drover runs' lists it as %s"):format(entry.path,
+      loaded.name, entry.name, loaded.name)
   end
   return loaded
 end

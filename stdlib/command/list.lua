@@ -8,7 +8,8 @@ return function(request)
   for _, entry in ipairs(playbook.list(request.playbooks)) do
     local ok, loaded = core.pcall(playbook.load_entry, entry)
     rows[#rows + 1] = { name = entry.name, origin = entry.origin, path = entry.path, overrides = entry.overrides,
-      summary = ok and loaded.definition.summary or nil, error = not ok and errors.message(loaded) or nil }
+      summary = ok and loaded.definition.summary or nil, error = not ok and errors.message(loaded) or nil,
+      warning = ok and loaded.warning or nil }
   end
   if request.json then
     print(json.encode(json.array(rows)))
@@ -18,6 +19,7 @@ return function(request)
   for _, row in ipairs(rows) do widest = math.max(widest, #row.name) end
   for _, row in ipairs(rows) do
     screen.say(("%-" .. widest .. "s  %s"):format(row.name, row.summary or "cannot be loaded: " .. row.error))
+    if row.warning then screen.say((" "):rep(widest) .. "  warning: " .. row.warning) end
     if row.origin ~= "stock" then
       screen.say((" "):rep(widest) .. ("  %s: %s%s"):format(row.origin, row.path,
         row.overrides and ", instead of " .. row.overrides or ""))

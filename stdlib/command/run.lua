@@ -67,6 +67,9 @@ return function(request)
   if takes_hosts(loaded.definition.params) then inventory.path() end
   require("show_error").configure(options)
   options.screen = screen.new(options.json and "json" or nil)
+  -- For a program the plan is one document, its warnings inside.
+  if options.plan and options.json then options.screen.event = function() end end
+  if loaded.warning then options.screen:warning(loaded.warning) end
   if request.only_check then
     run.check(loaded, values, options)
     if loaded.definition.check then
@@ -77,9 +80,8 @@ return function(request)
     return 0
   end
   if options.plan then
-    -- For a program the plan is one document, its warnings inside.
-    if options.json then options.screen.event = function() end end
     local plan, warnings = run.plan(loaded, values, options)
+    if loaded.warning then table.insert(warnings, 1, { message = loaded.warning }) end
     show_plan(plan, warnings, options)
     return 0
   end

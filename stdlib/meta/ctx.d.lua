@@ -13,8 +13,9 @@ local ctx = {}
 ---@return h
 function ctx:host(name) end
 
----For core.set_watcher: refuses a changing call that stands in no step, as the plan does, and writes down, before it is
----made, one that neither a lease nor an undo will take back.
+---Gives what core.set_watcher takes, for drover itself: it refuses a changing call that stands in no step, as the plan
+---does, and writes down, before it is made, one that neither a lease nor an undo will take back.
+---@return any
 function ctx:watcher() end
 
 ---Runs body as a step that a person sees with its time. label is text, body a function that is called without

@@ -31,8 +31,8 @@ function playbook.load_text(text, path) end
 ---@param first? any
 function playbook.list(first) end
 
----Loads one of the list. Raises BAD_PLAYBOOK when it calls itself otherwise than its file: it would be run under one
----name, and be another in the list of the runs.
+---Loads one of the list. What calls itself otherwise than its file has a warning =: it is run under one name, and is
+---another in the list of the runs.
 ---@param entry any
 function playbook.load_entry(entry) end
 

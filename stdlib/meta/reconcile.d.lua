@@ -21,6 +21,13 @@ function reconcile.fenced_host(name) end
 ---@param uuid string
 function reconcile.observe(one_host, uuid) end
 
+---The decision for two observations and what is known of the move: see reconcile/decision.lua. Nothing is asked.
+---@param source h
+---@param destination h
+---@param record any
+---@return any
+function reconcile.decide(source, destination, record) end
+
 ---Removes the definition that a move left at a host where there was none before. libvirt refuses when more hangs on it;
 ---one that is active stays.
 ---@param one_host h

@@ -121,8 +121,10 @@ test.case("every function that a module of stdlib gives to scripts is such a wor
     local words = {}
     local lua_words = require "lua_words"
     for _, word in ipairs(lua_words.of(name, lua_words.path(name))) do words[word.name] = true end
+    local found, native = pcall(require, "native." .. name)
     for key, value in pairs(require(name)) do
-      local bound = type(value) == "function" and core.documentation(value)
+      local under = found and native[key]
+      local bound = type(value) == "function" and (core.documentation(value) or under and core.documentation(under))
       -- async.await and the like are the prelude's own; what begins with __ is Lua's.
       if type(value) == "function" and not bound and not words[key] and not key:find("^__") then
         without[#without + 1] = name .. "." .. key
