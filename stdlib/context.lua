@@ -135,7 +135,8 @@ function context:watcher()
 end
 
 --- Runs body as a step that a person sees with its time. label is text, body a function that is called without
--- arguments. Gives what body gives; an error of body says in which step it was.
+-- arguments. Gives what body gives; an error of body says in which step it was. Hosts are changed in steps only; what a
+-- step changes without a lease or an undo is named when the run does not end well.
 function context:step(label, body)
   expect(self, "step", "label", label, "string")
   expect(self, "step", "body", body, "function")

@@ -33,8 +33,8 @@ local look = [[
 port=$1 client=$2 addresses=$3 known=$4 since_s=$5 elsewhere=$6
 filter="sport = :$port"
 [ -z "$client" ] || filter="$filter and dport = :$client"
-now_s=$(date +%s)
 ours() {
+  now_s=$(date +%s)
   ss -Htnp state established "( $filter )" 2>/dev/null | awk -v addresses=" $addresses " -v elsewhere=" $elsewhere " '{
     from = $4; sub(/:[0-9]*$/, "", from); gsub(/[][]/, "", from); sub(/%.*/, "", from); sub(/^::ffff:/, "", from)
     port = $4; sub(/.*:/, "", port)

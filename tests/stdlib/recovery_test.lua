@@ -170,6 +170,7 @@ test.case("a run at work is not recovered, and Ctrl-C undoes it", function()
   local refused = toy_run.drover { "recover", toy_run.newest().id }
   test.equal(refused.exit_code, 1)
   test.matches(refused.errors, "is at work %(process " .. process)
+  test.matches(refused.errors, "\n  kill " .. process .. " stops it")  -- with & a script's run ignores INT
   test.equal(toy_run.left(), "first made second")
   machine:exec { "kill", "-INT", process }
   local ended = async.await(task)
