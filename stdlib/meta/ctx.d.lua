@@ -18,9 +18,12 @@ function ctx:host(name) end
 ---@return any
 function ctx:watcher() end
 
----
+---Runs body as a step that a person sees with its time. label is text, body a function that is called without
+---arguments. Gives what body gives; an error of body says in which step it was. Hosts are changed in steps only; what a
+---step changes without a lease or an undo is named when the run does not end well.
 ---@param label string
 ---@param body function
+---@return any
 function ctx:step(label, body) end
 
 ---Raises CHECK_FAILED with the playbook's line unless condition holds. format may end in a hint after a newline.
