@@ -165,6 +165,22 @@ break_drover_killed_in_a_managed_move() { held --mode managed && kill_drover KIL
 break_drover_killed_in_a_direct_managed_move() {
   held --mode managed --channel direct && kill_drover KILL && ended_as stayed 137
 }
+# Stopped, as by a debugger or a machine that swaps; the move goes on without it, and its guest waits for its start.
+break_drover_stands_still_and_goes_on() {
+  speed=24MiB held && stopped_for 6 && ended_as moved 0
+}
+# So long that both libvirts take their client for gone [libvirtd.conf, keepalive_interval].
+break_drover_stands_still_until_its_connections_are_gone() {
+  speed=24MiB held && stopped_for 45 && ended_as moved 0
+}
+break_drover_stopped_and_killed() { held --mode managed && stopped_for 2 KILL && ended_as stayed 137; }
+stopped_for() { # SECONDS [SIGNAL]
+  kill_drover STOP
+  sleep "$1"
+  kill_drover "${2:-CONT}"
+  # nsenter, through which it was started, stopped itself when drover did, and lets it go on when it does.
+  kill -CONT $run_process
+}
 break_drover_terminated() { held && kill_drover TERM && ended_as stayed 130; }
 break_drover_loses_its_terminal() { held && kill_drover HUP && ended_as stayed 130; }
 break_two_recoverers_at_once() {
@@ -182,7 +198,8 @@ break_left_at_once_by_ctrl_c() {
   kill_drover INT
   until_event '"event":"step_ended".*"ok":false' && kill_drover INT && kill_drover INT
   ended_as stayed 3 130
-  [[ $run_code == 130 ]] || said 'not undone: '
+  # It may have been quick enough; then there was nothing to recover, and with something open it is named.
+  if [[ $run_code == 130 ]]; then said 'There is nothing to recover'; else said 'not undone: '; fi
 }
 # Recovery itself dies at each of its boundaries, one after the other; the last one finishes.
 break_recovery_killed_at_every_boundary() {

@@ -71,6 +71,26 @@ sessions_come_to() { # PORT COUNT
   return 1
 }
 
+# ---- the link is cut where the run stands between two steps ----
+
+# cut_at BOUNDARY: the destination's link is cut while the run stands there, and mended 25 s later.
+cut_at() {
+  local try
+  "$lab" on ctl rm -f /root/boundary
+  move_changed_at "$1" 'touch /root/boundary; while [ -e /root/boundary ]; do sleep 0.05; done'
+  for ((try = 0; try < 300; try++)); do
+    ! "$lab" on ctl test -e /root/boundary || break
+    sleep 0.1
+  done
+  "$lab" link "$to" cut
+  "$lab" on ctl rm /root/boundary || { mended; return 1; }
+  sleep 25
+  mended
+}
+break_link_cut_while_disks_are_prepared() { cut_at '^after intent: delete /var' && ended_as stayed 1 3; }
+break_link_cut_while_the_channel_opens() { cut_at '^after intent: forward' && ended_as stayed 1 3; }
+break_link_cut_before_the_last_revocation() { cut_at '^before end: forward' && ended_as moved 0 3; }
+
 # ---- the data link alone: the time limit of the move acts while nothing of the data goes through ----
 
 readonly data_ports=49152-49215

@@ -7,12 +7,18 @@ build_root() {
   root=$directory/root
   mount_copies_of_other_file_systems
   mount_kernel_file_systems
-  empty_machine_state
+  [[ $restarted == yes ]] || empty_machine_state
   mount_own_storage
   mount_shared_directories
+  [[ $restarted == yes ]] || write_own_state
+  [[ $name == ctl ]] || mount_emulator
+}
+
+# What a host that was restarted has on its disk already.
+write_own_state() {
   write_identity
   write_ssh
-  [[ $name == ctl ]] || { write_libvirt && mount_emulator; }
+  [[ $name == ctl ]] || write_libvirt
 }
 
 # An upper directory on overlayfs is refused by the kernel (a lab inside a container): memory then.
@@ -72,7 +78,9 @@ empty_machine_state() {
 
 # Guests' disks lie on a real directory of the host, or with --pool-size on a small disk that can fill.
 mount_own_storage() {
-  if [[ -n $pool_size ]]; then
+  if [[ -n $pool_size && $restarted == yes ]]; then
+    mount -o loop "$directory/pool.disk" "$root/var/lib/libvirt/images"
+  elif [[ -n $pool_size ]]; then
     truncate --size "$pool_size" "$directory/pool.disk"
     mkfs.ext4 -q -m 0 "$directory/pool.disk"
     mount -o loop "$directory/pool.disk" "$root/var/lib/libvirt/images"

@@ -23,6 +23,7 @@ prepare_host() {
     printf 'pool_size=%q\n' "$pool_size"
     printf 'directory=%q\n' "$directory"
     printf 'lab_directory=%q\n' "$lab_directory"
+    printf 'restarted=no\n'
     printf 'keys=%q\n' "$keys_directory/$name"
     printf 'cache=%q\n' "$cache_directory"
     printf 'source_directory=%q\n' "$lab_source"
@@ -86,6 +87,22 @@ kill_namespace_processes() {
 }
 namespace_is_empty() {
   [[ -z $(ip netns pids "$(network_namespace "$1")") ]] || { kill_namespace_processes "$1"; return 1; }
+}
+
+# lab crash HOST: a power cut. All of its processes end at once, and what it had in memory is gone: /run, the firewall's
+# rules. What it wrote to its disks stays. lab restart HOST: it boots from them.
+lab_crash() {
+  require_host "${1:-}"
+  kill_host "$1"
+  rm -f "$hosts_directory/$1"/{ready,failed,process}
+}
+lab_restart() {
+  require_host "${1:-}"
+  ! host_alive "$1" || die "host $1 is up: lab crash $1"
+  ip netns exec "$(network_namespace "$1")" nft flush ruleset
+  sed -i 's/^restarted=.*/restarted=yes/' "$hosts_directory/$1/settings"
+  boot_host "$1"
+  wait_for_host "$1"
 }
 
 # enter_host [--terminal] HOST COMMAND...: replaces this process. The command keeps its environment and,
