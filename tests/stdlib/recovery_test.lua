@@ -123,7 +123,7 @@ end)
 -- Starts a run that waits; gives its operation and its process.
 local function waiting(toy_run)
   local task = async.spawn(function() return toy_run.drover { "run", toy_run.file, "--fail", "wait" } end)
-  local process = async.poll("10s", "20ms", function() return fakes.read(toy_run.work .. ".pid") end)
+  local process = async.poll("10s", "20ms", toy_run.process)
   return task, process
 end
 
@@ -182,7 +182,7 @@ test.case("the second Ctrl-C asks, the third leaves at once and lists what was n
   local task = async.spawn(function()
     return toy_run.drover({ "run", toy_run.file, "--fail", "stuck" }, { TOY_STUCK = "20s" })
   end)
-  local process = async.poll("10s", "20ms", function() return fakes.read(toy_run.work .. ".pid") end)
+  local process = async.poll("10s", "20ms", toy_run.process)
   machine:exec { "kill", "-INT", process }
   async.poll("10s", "20ms", function() return toy_run.log():find("revoking", 1, true) end)
   machine:exec { "kill", "-INT", process }
@@ -205,7 +205,7 @@ test.case("a first Ctrl-C in the last revocation only tells; the second asks, th
     return toy_run.drover({ "run", toy_run.file, "--fail", "late" }, { TOY_STUCK = "20s" })
   end)
   async.poll("10s", "20ms", function() return toy_run.log():find("revoking", 1, true) end)
-  local process = fakes.read(toy_run.work .. ".pid")
+  local process = toy_run.process()
   for press = 1, 2 do
     machine:exec { "kill", "-INT", process }
     async.sleep "200ms"
@@ -224,7 +224,7 @@ test.case("a terminal that closes and a machine that shuts down send many signal
   local task = async.spawn(function()
     return toy_run.drover({ "run", toy_run.file, "--fail", "stuck" }, { TOY_STUCK = "500ms" })
   end)
-  local process = async.poll("10s", "20ms", function() return fakes.read(toy_run.work .. ".pid") end)
+  local process = async.poll("10s", "20ms", toy_run.process)
   for _ = 1, 2 do machine:exec { "kill", "-HUP", process } end
   async.poll("10s", "20ms", function() return toy_run.log():find("revoking", 1, true) end)
   for _, signal in ipairs { "-HUP", "-HUP", "-TERM", "-TERM", "-HUP" } do machine:exec { "kill", signal, process } end

@@ -125,6 +125,8 @@ function toy_run.start()
     return machine:exec(request)
   end
   function one.left() return table.concat(require("files").list(one.work), " ") end
+  -- The number of the process that waits, once it has written it.
+  function one.process() return (fakes.read(one.work .. ".pid") or ""):match "%d+" end
   function one.log() return fakes.read(one.work .. ".log") or "" end
   function one.newest() return json.decode(one.drover({ "--json", "runs" }).output)[1] end
   return setmetatable(one, { __close = getmetatable(folder).__close })
