@@ -74,9 +74,15 @@ break_second_move_from_another_machine() {
 break_firewall_reloaded() {
   speed=16MiB held --channel direct && until_event '"rate_bytes_s"' || return  # the connections are there
   "$lab" on "$to" firewall-cmd --quiet --reload
-  sleep 2
-  kill -0 $run_process 2>/dev/null && { opening_on "$to" || note_fault "the opening was not made again after the reload"; }
+  opened_again || note_fault "the opening was not seen again after the reload, and before the move's end"
   ended_as moved 0
+}
+opened_again() {
+  while kill -0 $run_process 2>/dev/null; do
+    ! opening_on "$to" || return 0
+    sleep 0.2
+  done
+  return 1
 }
 opening_on() { "$lab" on "$1" firewall-cmd --list-rich-rules | grep -q 'port="49[0-9-]*"'; }
 

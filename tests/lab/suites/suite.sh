@@ -77,16 +77,19 @@ drop_copy() { # HOST
     virsh --quiet pool-refresh default' - "$guest" "$image" >/dev/null 2>&1
 }
 
-# residue_before DOMAIN; ...; expect_no_residue DOMAIN: both hosts as they were, but for the domain itself.
-fingerprints() { # DOMAIN WHEN: both hosts at once, for most of it is waiting
-  "$lab" fingerprint a --except "$1" >"$work/a.$2" &
-  "$lab" fingerprint b --except "$1" >"$work/b.$2"
+# residue_before DOMAIN...; ...; expect_no_residue DOMAIN...: both hosts as they were, but for the domains themselves and
+# volumes of these names.
+fingerprints() { # WHEN DOMAIN...: both hosts at once, for most of it is waiting
+  local name except=()
+  for name in "${@:2}"; do except+=(--except "$name"); done
+  "$lab" fingerprint a "${except[@]}" >"$work/a.$1" &
+  "$lab" fingerprint b "${except[@]}" >"$work/b.$1"
   wait $!
 }
-residue_before() { fingerprints "$1" before; }
+residue_before() { fingerprints before "$@"; }
 expect_no_residue() {
   local host
-  fingerprints "$1" after
+  fingerprints after "$@"
   for host in a b; do
     [[ -s $work/$host.after ]] || fail "there is no fingerprint of $host"
     diff "$work/$host.before" "$work/$host.after" >"$work/out" || fail "something is left on $host"
