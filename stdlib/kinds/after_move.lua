@@ -22,8 +22,8 @@ local function definition(a, env)
   local is_out = env.fenced and env.fenced[a.source]
   local left = a.undefine_source and not is_out and env:host(a.source).virt:find_domain(a.uuid)
   if not left then return nil end
-  return ("not done: --undefine-source; look at it on %s, then on %s: virsh undefine %s"):format(a.destination,
-    a.source, left:name())
+  return ("not done: --undefine-source; look at it on %s, then on %s: virsh undefine %s --keep-nvram"):format(
+    a.destination, a.source, left:name())
 end
 
 return lease.follow_up_kind {

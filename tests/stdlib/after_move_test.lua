@@ -44,7 +44,7 @@ end)
 
 test.case("a definition that was to be removed stays, and is named", function()
   test.equal({ follow_up({ undefine_source = true }, true) },
-    { "not done: --undefine-source; look at it on b, then on a: virsh undefine web1", {} })
+    { "not done: --undefine-source; look at it on b, then on a: virsh undefine web1 --keep-nvram", {} })
   test.equal(follow_up({ undefine_source = true }, false), "absent")
 end)
 

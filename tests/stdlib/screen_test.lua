@@ -89,3 +89,9 @@ test.case("what is no terminal is told from one, and has a hundred columns", fun
   test.matches(inside.output, "^true%s+72%s*$")
   test.raises("BAD_ARGUMENT", terminal.is_terminal, "stdwrong")
 end)
+
+test.case("terminal.visible writes out what would command a terminal, and leaves text as it is", function()
+  for text, wanted in pairs { ["\27[2J"] = "\\x1b[2J", ["a\nb\tc"] = "a\nb\tc", ["\127\r"] = "\\x7f\\x0d",
+    ["é\xc2\x9b"] = "é\\xc2\\x9b", ["\xff"] = "\\xff", [""] = "" } do test.equal(terminal.visible(text), wanted) end
+  test.raises("BAD_ARGUMENT", terminal.visible, {})
+end)
