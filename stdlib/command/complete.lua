@@ -76,11 +76,13 @@ local function commands(request)
   return names
 end
 
--- Commands, and what scripts call. A name with a colon would be two words to the shell.
+-- Commands, and what scripts call; the words of a module once its name and the dot are there. A name with a colon would
+-- be two words to the shell.
 local function topics(request)
   local names = commands(request)
+  local is_inside = request.rest[#request.rest]:find(".", 1, true)
   for _, name in ipairs(require("help").topics()) do
-    if not name:find(":", 1, true) then add(names, name) end
+    if not name:find(":", 1, true) and (is_inside or not name:find(".", 1, true)) then add(names, name) end
   end
   return names
 end
