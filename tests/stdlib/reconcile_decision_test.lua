@@ -168,6 +168,15 @@ for status, reasons in pairs {
   end
 end
 
+-- What is told when a check fails: put together only then, for there are some hundred thousand decisions.
+local label_of = {}
+label_of.__tostring = function(one)
+  return ("%s/%s%s | %s/%s%s | %s%s %s"):format(one.source.status, tostring(one.source.reason),
+    one.source.job and "+job" or "", one.destination.status, tostring(one.destination.reason),
+    one.destination.job and "+job" or "", tostring(one.before), one.held and " held" or "", one.same)
+end
+label_of.__concat = function(left, right) return tostring(left) .. tostring(right) end
+
 local function each_decision(check)
   for _, source in ipairs(every) do
     for _, destination in ipairs(every) do
@@ -180,9 +189,8 @@ local function each_decision(check)
               local record = { before = before or nil, destination_had = had or nil, held = held }
               if same ~= "" then record.same_process = same == "same" end
               local decision = reconcile.decide(source, destination, record)
-              local label = ("%s/%s%s | %s/%s%s | %s%s %s"):format(source.status, tostring(source.reason),
-                source.job and "+job" or "", destination.status, tostring(destination.reason),
-                destination.job and "+job" or "", tostring(before), held and " held" or "", same)
+              local label = setmetatable({ source = source, destination = destination, before = before,
+                held = held, same = same }, label_of)
               check({ source = source, destination = destination }, decision, before or nil, label, had, record)
             end
           end
@@ -192,107 +200,113 @@ local function each_decision(check)
   end
 end
 
+-- A case for what holds of every decision. All are looked at in one pass.
+local invariants, is_looked_at = {}, false
+local function invariant(name, check)
+  local one = { check = check }
+  invariants[#invariants + 1] = one
+  test.case(name, function()
+    if not is_looked_at then
+      each_decision(function(...)
+        for _, each in ipairs(invariants) do
+          if not each.problem then
+            local ok, problem = pcall(each.check, ...)
+            if not ok then each.problem = problem end
+          end
+        end
+      end)
+      is_looked_at = true
+    end
+    if one.problem then error(one.problem, 0) end
+  end)
+end
+
 local function needs_nothing(decision) return not (decision.destroy or decision.resume or decision.undefine) end
 
-test.case("A3: a running side is never destroyed, and only a paused one is", function()
-  each_decision(function(seen, decision, _, label)
-    if decision.destroy then test.equal(seen[decision.destroy].status, "paused", label) end
-  end)
+invariant("A3: a running side is never destroyed, and only a paused one is", function(seen, decision, _, label)
+  if decision.destroy then test.is_true(seen[decision.destroy].status == "paused", label) end
 end)
 
-test.case("nothing is done while a side is unreachable", function()
-  each_decision(function(seen, decision, _, label)
-    if seen.source.status == "unreachable" or seen.destination.status == "unreachable" then
-      test.is_true(needs_nothing(decision), label)
-      test.equal(decision.action, "operator", label)
+invariant("nothing is done while a side is unreachable", function(seen, decision, _, label)
+  if seen.source.status == "unreachable" or seen.destination.status == "unreachable" then
+    test.is_true(needs_nothing(decision), label)
+    test.is_true(decision.action == "operator", label)
+  end
+end)
+
+invariant("nothing is resumed while the other side runs, may have run, or is left", function(seen, decision, _, label,
+    _, record)
+  if decision.resume == "destination" then
+    test.is_true(record.held, label)
+    test.is_true(seen.destination.reason == "user" and seen.destination.status == "paused", label)
+    local source = seen.source
+    test.is_true(source.status == "shut off" and source.reason == "migrated", label)
+  elseif decision.resume then
+    local other = seen.destination
+    local gone = other.status == "none" or other.status == "shut off" or decision.destroy == "destination"
+    test.is_true(gone, label)
+    if decision.destroy then
+      test.is_true(other.reason == "migration" or other.reason == "starting_up"
+        or record.held and other.reason == "user", label)
     end
-  end)
+    test.is_true(seen.source.status == "paused", label)
+  end
 end)
 
-test.case("nothing is resumed while the other side runs, may have run, or is left", function()
-  each_decision(function(seen, decision, _, label)
-    if decision.resume == "destination" then
-      test.is_true(label:find " held ", label)
-      test.is_true(seen.destination.reason == "user" and seen.destination.status == "paused", label)
-      local source = seen.source
-      test.is_true(source.status == "shut off" and source.reason == "migrated", label .. " may have gone on")
-    elseif decision.resume then
-      local other = seen.destination
-      local gone = other.status == "none" or other.status == "shut off" or decision.destroy == "destination"
-      test.is_true(gone, label)
-      if decision.destroy then
-        test.is_true(other.reason == "migration" or other.reason == "starting_up"
-          or label:find " held " and other.reason == "user", label .. " may have run")
-      end
-      test.is_true(seen.source.status == "paused", label)
-    end
-  end)
+local function is_post_copy(one) return one.reason == "post_copy" or one.reason == "post_copy_failed" end
+
+invariant("A6: post-copy is never destroyed and never resumed", function(seen, decision, _, label)
+  local source, destination = is_post_copy(seen.source), is_post_copy(seen.destination)
+  if decision.destroy then test.is_true(not is_post_copy(seen[decision.destroy]), label) end
+  if (source and seen.source.status == "paused") or (destination and seen.destination.status == "paused") then
+    test.is_true(needs_nothing(decision), label)
+  end
 end)
 
-test.case("A6: post-copy is never destroyed and never resumed", function()
-  local function is_post_copy(one) return one.reason == "post_copy" or one.reason == "post_copy_failed" end
-  each_decision(function(seen, decision, _, label)
-    local source, destination = is_post_copy(seen.source), is_post_copy(seen.destination)
-    if decision.destroy then test.is_true(not is_post_copy(seen[decision.destroy]), label) end
-    if (source and seen.source.status == "paused") or (destination and seen.destination.status == "paused") then
-      test.is_true(needs_nothing(decision), label)
-    end
-  end)
+invariant("A8: nothing is done while a job runs", function(seen, decision, _, label)
+  if seen.source.job or seen.destination.job then test.is_true(needs_nothing(decision), label) end
 end)
 
-test.case("A8: nothing is done while a job runs", function()
-  each_decision(function(seen, decision, _, label)
-    if seen.source.job or seen.destination.job then test.is_true(needs_nothing(decision), label) end
-  end)
+invariant("A5: a domain that was paused before is not resumed", function(_, decision, before, label)
+  if before == "paused" then test.is_nil(decision.resume, label) end
 end)
 
-test.case("A5: a domain that was paused before is not resumed", function()
-  each_decision(function(_, decision, before, label)
-    if before == "paused" then test.is_nil(decision.resume, label) end
-  end)
+invariant("a definition goes only where there was none, and only while the source has the domain", function(seen,
+    decision, _, label, had)
+  if decision.undefine then
+    test.equal({ decision.undefine, seen.destination.status, had }, { "destination", "shut off", "none" }, label)
+    test.is_true(seen.source.status ~= "none", label)
+  end
 end)
 
-test.case("a definition goes only where there was none, and only while the source has the domain", function()
-  each_decision(function(seen, decision, _, label, had)
-    if decision.undefine then
-      test.equal({ decision.undefine, seen.destination.status, had }, { "destination", "shut off", "none" }, label)
-      test.is_true(seen.source.status ~= "none", label)
-    end
-  end)
+invariant("what was made at the destination goes only where it is proven that the guest never ran there", function(seen,
+    decision, before, label, had, record)
+  local s, d = seen.source, seen.destination
+  local is_off = d.status == "none" or d.status == "shut off"
+  -- "stayed" and "clean" let the undo delete the disks that were made there; "resume" goes on over them.
+  if not before or not is_off or decision.action == "operator" or decision.action == "moved"
+    or decision.action == "wait" then return end
+  local never_arrived = d.status == "none" and had ~= "shut off"
+  local not_since = d.status == "shut off" and (d.reason == "failed" or d.reason == "migrated")
+    and record.same_process ~= false
+  local same_life = record.same_process or record.same_process == nil
+    and (s.reason == "migration" or s.reason == "migration_canceled")
+  local is_active = s.status == "running" or s.status == "paused"
+  local ended_itself = d.status == "none" and s.status == "shut off" and record.held
+  test.is_true(never_arrived or not_since or is_active and same_life or ended_itself, label)
+  -- A source that was stopped for a move that is not held: the destination may have had the guest.
+  if not record.held and before == "running" and not never_arrived and not not_since then
+    test.is_true(s.reason ~= "migration" and s.reason ~= "migration_canceled", label)
+  end
 end)
 
-test.case("what was made at the destination goes only where it is proven that the guest never ran there", function()
-  each_decision(function(seen, decision, before, label, had, record)
-    local s, d = seen.source, seen.destination
-    local is_off = d.status == "none" or d.status == "shut off"
-    -- "stayed" and "clean" let the undo delete the disks that were made there; "resume" goes on over them.
-    if not before or not is_off or decision.action == "operator" or decision.action == "moved"
-      or decision.action == "wait" then return end
-    local never_arrived = d.status == "none" and had ~= "shut off"
-    local not_since = d.status == "shut off" and (d.reason == "failed" or d.reason == "migrated")
-      and record.same_process ~= false
-    local same_life = record.same_process or record.same_process == nil
-      and (s.reason == "migration" or s.reason == "migration_canceled")
-    local is_active = s.status == "running" or s.status == "paused"
-    local ended_itself = d.status == "none" and s.status == "shut off" and record.held
-    test.is_true(never_arrived or not_since or is_active and same_life or ended_itself, label)
-    -- A source that was stopped for a move that is not held: the destination may have had the guest.
-    if not record.held and before == "running" and not never_arrived and not not_since then
-      test.is_true(s.reason ~= "migration" and s.reason ~= "migration_canceled", label .. ": was stopped")
-    end
-  end)
+local ran = { shutdown = true, crashed = true, saved = true, from_snapshot = true }
+
+invariant("a definition stays where the guest may have run last", function(seen, decision, _, label)
+  local is_newer = seen.source.reason == "migrated" or ran[seen.destination.reason or ""]
+  if seen.source.status == "shut off" and is_newer then test.is_nil(decision.undefine, label) end
 end)
 
-test.case("a definition stays where the guest may have run last", function()
-  local ran = { shutdown = true, crashed = true, saved = true, from_snapshot = true }
-  each_decision(function(seen, decision, _, label)
-    local is_newer = seen.source.reason == "migrated" or ran[seen.destination.reason or ""]
-    if seen.source.status == "shut off" and is_newer then test.is_nil(decision.undefine, label) end
-  end)
-end)
-
-test.case("what needs a person says what to do", function()
-  each_decision(function(_, decision, _, label)
-    if decision.action == "operator" then test.is_true(decision.hint and #decision.hint > 0, label) end
-  end)
+invariant("what needs a person says what to do", function(_, decision, _, label)
+  if decision.action == "operator" then test.is_true(decision.hint and #decision.hint > 0, label) end
 end)

@@ -73,7 +73,8 @@ TEST_CASE("an opening with a time ends at that time of the host's own clock") {
     CHECK(
         machine->asked.back() ==
         "iptables -w 10 -t filter -I INPUT -s 10.0.0.1 -p tcp --dport 10 -m comment --comment drover run=1 -j ACCEPT");
-    CHECK(Iptables(machine).describe(change, token) == std::vector<std::string>{machine->asked.back()});
+    std::vector<std::string> made = {machine->asked.back()};
+    CHECK(Iptables(machine).describe(change, token) == made);
   }
   SECTION("where the kernel has no such match") {
     machine->refuse("-m time", 1, "Warning: Extension time revision 0 not supported, missing kernel module?");
