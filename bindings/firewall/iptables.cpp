@@ -178,7 +178,8 @@ std::string Iptables::time_after(int64_t seconds, core::CancelToken& token) cons
   std::string now(trim(run_checked({"date", "-u", "+%s"}, "", token).output));
   time_t at = 0;
   auto [end, problem] = std::from_chars(now.data(), now.data() + now.size(), at);
-  if (problem != std::errc() || end != now.data() + now.size()) {
+  constexpr time_t last = 253402300799;  // of the year 9999
+  if (problem != std::errc() || end != now.data() + now.size() || at < 0 || at > last) {
     throw Error("firewall", "FIREWALL_FAILED", "date says no time").on_host(machine_->name()).with_native(now);
   }
   at += seconds;

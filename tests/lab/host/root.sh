@@ -54,8 +54,7 @@ mount_kernel_file_systems() {
   mount -t tmpfs tmpfs -o mode=755 "$root/run"
   mount -t tmpfs tmpfs -o mode=1777 "$root/tmp"
   mount -t tmpfs tmpfs -o mode=1777 "$root/var/tmp"
-  # mount makes /run/mount when it first has something to remember; here it is no trace of a test.
-  mkdir -p "$root"/run/{sshd,dbus,lock,libvirt,mount}
+  mkdir -p "$root"/run/{sshd,dbus,lock,libvirt}
   # Bridged traffic of guests is not the host firewall's business, as on a host without br_netfilter.
   [[ ! -e $root/proc/sys/net/bridge/bridge-nf-call-iptables ]] || (
     cd "$root/proc/sys/net/bridge" || exit
