@@ -5,7 +5,7 @@
 local files = require "files"
 local layout = require "layout"
 
-local goals = { job = 1.05, around_ms = 1500 }
+local goals = { job = 1.05, added_ms = 1500 }
 
 local function median(values)
   table.sort(values)
@@ -85,7 +85,9 @@ local function figures(folder)
     for what, list in pairs(lists) do data[("%s_%s_ms"):format(who, what)] = median(list) end
   end
   data.job_ratio = data.drover_job_ms / data.virsh_job_ms
-  data.met = data.job_ratio <= goals.job and data.drover_around_ms <= goals.around_ms
+  -- A bare move has its own work around the job: connections, the phases of libvirt's protocol, the resume.
+  data.added_ms = data.drover_whole_ms - data.virsh_whole_ms
+  data.met = data.job_ratio <= goals.job and data.added_ms <= goals.added_ms
   return data
 end
 
@@ -97,9 +99,9 @@ local function show(data)
     { "", "virsh", "drover", "times", "goal", "" },
     { "libvirt's job, by its own clock", ms(data.virsh_job_ms), ms(data.drover_job_ms),
       ("%.2f"):format(data.job_ratio), ("%.2f"):format(goals.job), goal(data.job_ratio, goals.job) },
-    { "all around it", ms(data.virsh_around_ms), ms(data.drover_around_ms), "", ms(goals.around_ms),
-      goal(data.drover_around_ms, goals.around_ms) },
+    { "all around it", ms(data.virsh_around_ms), ms(data.drover_around_ms) },
     { "the whole command", ms(data.virsh_whole_ms), ms(data.drover_whole_ms) },
+    { "what drover adds to it", "", ms(data.added_ms), "", ms(goals.added_ms), goal(data.added_ms, goals.added_ms) },
   }
   for _, line in ipairs(layout.columns(rows)) do print("  " .. line) end
   print [[
