@@ -35,8 +35,8 @@ local function as_told(a, env, source, destination)
       hint = hint }
   end
   if other.status == "unreachable" then
-    refuse(("%s does not answer, so it is not known what it has"):format(other_name), "if it is proven not to run "
-      .. "anything: --fenced " .. other_name)
+    refuse(("%s does not answer, so it is not known what it has"):format(other_name),
+      ("if it is proven to run nothing, say both: --guest-on %s --fenced %s"):format(env.guest_on, other_name))
   elseif its.status == "none" or its.status == "unreachable" then
     refuse(("%s %s"):format(env.guest_on, its.status == "none" and "does not have the domain" or "does not answer"),
       "look there: virsh list --all")

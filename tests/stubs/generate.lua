@@ -165,11 +165,15 @@ local function stub_of_stdlib(name, lines)
   return lines
 end
 
+-- A class of stdlib with its fields, "name type" each.
+local function class_with_fields(name, text, fields)
+  local lines = class_lines(name, text)
+  for _, field in ipairs(fields) do lines[#lines + 1] = "---@field " .. field end
+  return lines
+end
+
 local function stub_of_context()
-  local lines = class_lines("ctx", about "context")
-  for _, field in ipairs { "run_id string", "planning boolean", "mark string" } do
-    lines[#lines + 1] = "---@field " .. field
-  end
+  local lines = class_with_fields("ctx", about "context", { "run_id string", "planning boolean", "mark string" })
   lines[#lines + 1] = "local ctx = {}"
   for _, word in ipairs(lua_words.of("context", lua_words.path "context")) do
     if word.separator == ":" then add_word(lines, "ctx", word) end
@@ -178,10 +182,8 @@ local function stub_of_context()
 end
 
 local function stub_of_host_object(machine)
-  local lines = class_lines("h", "A host, from ctx:host \"kvm2\" or host.connect \"kvm2\".")
-  for _, field in ipairs { "name string", "virt virt.Connection", "firewall firewall.Firewall" } do
-    lines[#lines + 1] = "---@field " .. field
-  end
+  local lines = class_with_fields("h", "A host, from ctx:host \"kvm2\" or host.connect \"kvm2\".",
+    { "name string", "virt virt.Connection", "firewall firewall.Firewall" })
   lines[#lines + 1] = "local h = {}"
   for _, word in ipairs(lua_words.of("host", lua_words.path "host")) do
     if word.owner == "h" then add_word(lines, "h", word) end
@@ -195,12 +197,9 @@ local function stub_of_host_object(machine)
 end
 
 local function stub_of_move()
-  local lines = class_lines("migrate.Move", "A move: what migrate.open gives and the other words of migrate take.")
-  for _, field in ipairs { "ctx ctx", "p table", "source h", "destination h", "domain virt.Domain", "name string",
-    "uuid string", "live xml.Node", "inactive? xml.Node", "disks table" } do
-    lines[#lines + 1] = "---@field " .. field
-  end
-  return lines
+  return class_with_fields("migrate.Move", "A move: what migrate.open gives and the other words of migrate take.",
+    { "ctx ctx", "p table", "source h", "destination h", "domain virt.Domain", "name string", "uuid string",
+      "live xml.Node", "inactive? xml.Node", "disks table" })
 end
 
 local folder = assert(arg[1], "drover tests/stubs/generate.lua FOLDER")

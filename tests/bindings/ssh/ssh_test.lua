@@ -23,6 +23,12 @@ local function with_server(body)
   if not ok then error(problem, 0) end
 end
 
+-- A connection to the server, whose key is taken for what it shows.
+local function trusted(server)
+  server.options.host_key = ssh.host_key(server.target, server.options).public_key_line
+  return ssh.connect(server.target, server.options)
+end
+
 test.case("a host is trusted, logged into, and used", function()
   with_server(function(server)
     local problem = test.raises("HOST_KEY_UNKNOWN", ssh.connect, server.target, server.options)
@@ -84,8 +90,7 @@ end)
 
 test.case("fifty programs at once take about as long as one", function()
   with_server(function(server)
-    server.options.host_key = ssh.host_key(server.target, server.options).public_key_line
-    local machine <close> = ssh.connect(server.target, server.options)
+    local machine <close> = trusted(server)
     local hosts = {}
     for i = 1, 50 do hosts[i] = i end
     local started_ms = async.monotonic_ms()
@@ -96,8 +101,7 @@ end)
 
 test.case("a socket is forwarded, and gone after close", function()
   with_server(function(server)
-    server.options.host_key = ssh.host_key(server.target, server.options).public_key_line
-    local machine <close> = ssh.connect(server.target, server.options)
+    local machine <close> = trusted(server)
     local path = server.folder .. "/local.sock"
     local forward = ssh.forward_unix(machine, { local_path = path, remote_path = server.folder .. "/none.sock" })
     test.equal(forward:local_address(), path)
@@ -112,8 +116,7 @@ end)
 
 test.case("a port is forwarded to what the host sees, and closed after close", function()
   with_server(function(server)
-    server.options.host_key = ssh.host_key(server.target, server.options).public_key_line
-    local machine <close> = ssh.connect(server.target, server.options)
+    local machine <close> = trusted(server)
     local own_port = math.tointeger(server.target:match("%d+$"))
     local forward = ssh.forward_tcp(machine, { remote_port = own_port })
     local port = math.tointeger(tostring(forward):match("127%.0%.0%.1:(%d+)"))
@@ -133,8 +136,7 @@ end)
 
 test.case("what a grant would make beside its line is foreseen, without making anything", function()
   with_server(function(server)
-    server.options.host_key = ssh.host_key(server.target, server.options).public_key_line
-    local machine <close> = ssh.connect(server.target, server.options)
+    local machine <close> = trusted(server)
     local file = server.folder .. "/new/keys"
     for _, before in ipairs { { made_file = true, made_directory = true }, { made_file = true }, { made_file = false },
       { text = "# no newline", added_newline = true } } do

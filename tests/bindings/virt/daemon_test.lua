@@ -4,6 +4,7 @@ local test = require "test"
 local native = require "native.host"
 
 local machine = native.local_machine()
+local finish_daemon = test.load(..., "daemon").finish
 
 -- Starts libvirtd as an ordinary user with all its files in a new folder, and runs body(connection, folder).
 -- The daemon is ended by the id in its pid file; if the test dies, it ends itself after its time without clients.
@@ -18,19 +19,13 @@ local function with_daemon(body)
       table.insert(argv, index, word)
     end
   end
-  local ok, problem = pcall(function()
+  finish_daemon(folder, pcall(function()
     machine:exec(argv)
     local connection = virt.connect("storage+unix:///session?socket=" .. folder .. "/run/libvirt/libvirt-sock")
     local done, failure = pcall(body, connection, folder)
     connection:close()
     if not done then error(failure, 0) end
-  end)
-  if machine:stat(folder .. "/pid") then
-    machine:query { "kill", machine:read_file(folder .. "/pid"):match("%d+"), check = false }
-    async.poll("5s", 20, function() return not machine:stat(folder .. "/pid") end)
-  end
-  machine:remove_directory(folder, { recursive = true })
-  if not ok then error(problem, 0) end
+  end))
 end
 
 local function started_pool(connection, folder)

@@ -3,6 +3,7 @@
 local test = require "test"
 
 local machine = require("native.host").local_machine()
+local finish_daemon = test.load(..., "daemon").finish
 
 local function run(text, ...) return machine:exec { "sh", "-ec", text, "test", ... } end
 
@@ -30,17 +31,11 @@ HOME=$1 XDG_RUNTIME_DIR=$1/run XDG_CONFIG_HOME=$1/config XDG_CACHE_HOME=$1/cache
 local function with_daemon(body)
   local folder = machine:temp_directory { under = "/tmp" }
   local port = 20000 + async.monotonic_ms() % 20000
-  local ok, problem = pcall(function()
+  finish_daemon(folder, pcall(function()
     run(make_certificates, folder)
     run(start_daemon, folder, tostring(port), tostring(port + 1))
     body(folder, port, port + 1)
-  end)
-  if machine:stat(folder .. "/pid") then
-    machine:query { "kill", machine:read_file(folder .. "/pid"):match("%d+"), check = false }
-    async.poll("5s", 20, function() return not machine:stat(folder .. "/pid") end)
-  end
-  machine:remove_directory(folder, { recursive = true })
-  if not ok then error(problem, 0) end
+  end))
 end
 
 local function expect_answers(uri)
