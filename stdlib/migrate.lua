@@ -160,10 +160,9 @@ function migrate.go(move)
   local source, destination = move.source.name, move.destination.name
   ctx:follow_up("after-move", { source = source, destination = destination, uuid = move.uuid,
     autostart = move.autostart and move.p.autostart or nil, undefine_source = move.p.undefine_source or nil })
-  local known = { before = move.state.state, destination_had = had, held = job.is_held(move) or nil,
-    persistent = move.p.persistent or false, process = process }
-  ctx:undo("settle-domain", { source = source, destination = destination, uuid = move.uuid, before = known.before,
-    destination_had = had, held = known.held, persistent = known.persistent, process = process })
+  local known = { source = source, destination = destination, uuid = move.uuid, before = move.state.state,
+    destination_had = had, held = job.is_held(move) or nil, persistent = move.p.persistent or false, process = process }
+  ctx:undo("settle-domain", known)
   job.describe(move)
   if ctx.planning then return end
   local problem = job.run(move)
@@ -171,8 +170,8 @@ function migrate.go(move)
     if not (problem and job.is_refused_port(problem) and require("migrate.channel").reopen_ports(move)) then break end
     problem = job.run(move)
   end
-  known.complete, known.wait = problem == nil, "30m"
-  local settled = async.shield(reconcile.settle, move.source, move.destination, move.uuid, known)
+  local settled = async.shield(reconcile.settle, move.source, move.destination, move.uuid,
+    setmetatable({ complete = problem == nil, wait = "30m" }, { __index = known }))
   move.settled = settled
   if settled.outcome == "moved" then
     if problem and core.is_cancellation(problem) then error(problem, 0) end  -- not too late for what follows

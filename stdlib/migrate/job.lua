@@ -35,14 +35,12 @@ local function changed_xml(move, text)
   return changed and document:to_text() or nil
 end
 
-job.wants_post_copy = converge.wants_post_copy
-
 --- Whether libvirt is to leave the destination's copy paused, for drover to start it. A3: libvirt's destination starts
 -- it without knowing that its answer arrives; when the answer is lost, the source takes the move for failed and goes on
 -- too: two writers [libvirt src/libvirt-domain.c, virDomainMigrateVersion3Full]. A post-copy move never goes back.
 function job.is_held(move)
   return move.state ~= nil and move.state.state == "running" and not move.p.suspend
-    and not job.wants_post_copy(move.p)
+    and not converge.wants_post_copy(move.p)
 end
 
 -- What the definition is for the destination, or for the next start there.
@@ -67,7 +65,7 @@ function job.options(move)
     tls_destination = move.tls_name,
     persist_destination = p.persistent or nil, paused = p.suspend or job.is_held(move) or nil, unsafe = p.unsafe or nil,
     auto_converge = p.auto_converge or nil,
-    post_copy = job.wants_post_copy(p) or nil,
+    post_copy = converge.wants_post_copy(p) or nil,
     uri = uris.uri, disks_uri = uris.disks_uri, disks_port = uris.disks_port,
     destination_name = move.new_name ~= move.name and move.new_name or nil,
     listen_address = p.listen_address ~= "" and p.listen_address or nil,

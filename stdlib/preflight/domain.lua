@@ -1,4 +1,5 @@
 -- Pre-flight: the domain itself: its state, jobs, snapshots, and devices that cannot move.
+local converge = require "migrate.converge"
 local errors = require "errors"
 local script = require "script"
 local units = require "units"
@@ -20,7 +21,7 @@ local userfaultfd = [[cat /proc/sys/vm/unprivileged_userfaultfd 2>/dev/null || e
 
 return {
   { "post-copy", function(move)
-    if not require("migrate.job").wants_post_copy(move.p) then return end
+    if not converge.wants_post_copy(move.p) then return end
     local label = move.capabilities.destination:value("/capabilities/host/secmodel[model='dac']/baselabel") or ""
     local is_root = label:find("^%+0:") ~= nil
     if not is_root and script.read(move.destination, userfaultfd).output:find("^0") then
@@ -97,7 +98,7 @@ return {
     if p.channel == "tunnel" and #require("migrate.storage").copied(move) > 0 then
       ctx:fault("--channel tunnel cannot carry disks", "use --channel ssh: it is encrypted too")
     end
-    if p.channel == "tunnel" and require("migrate.job").wants_post_copy(p) then
+    if p.channel == "tunnel" and converge.wants_post_copy(p) then
       ctx:fault("--channel tunnel cannot switch to post-copy", "use --channel ssh")
     end
     if p.parallel > 1 and (p.channel == "ssh" or p.channel == "tunnel") then
@@ -115,7 +116,7 @@ return {
     if p.compression == "mt" and p.parallel > 1 then
       ctx:fault("--compression mt and --parallel exclude each other", "use --compression zstd")
     end
-    if require("migrate.job").wants_post_copy(p) and p.parallel > 1 then
+    if converge.wants_post_copy(p) and p.parallel > 1 then
       ctx:fault("--post-copy and --parallel exclude each other in this libvirt")
     end
     -- A slip that virsh teaches, whose --bandwidth counts in MiB/s: "100" would be the slowest move there is.
