@@ -56,7 +56,7 @@ local function never_ran_there(s, d, record)
   -- Destroyed right now, by the same look at both hosts, for it was proven to be idle.
   if record.destroyed_idle_copy then return true end
   if d.status == "shut off" and not_since[d.reason or ""] and record.same_process ~= false then return true end
-  -- libvirt saves the definition before it lets the guest run [src/qemu/qemu_migration.c, qemuMigrationDstFinish].
+  -- libvirt saves the definition before it lets the guest run [src/qemu/qemu_migration.c, qemuMigrationDstFinishFresh].
   if d.status == "none" and record.destination_had ~= "shut off" and record.persistent ~= false then return true end
   if record.destination_had == "none" and ran[d.reason or ""] then return false end
   if is_off(s) then return record.held and d.status == "none" and ended_itself[s.reason or ""] or false end
