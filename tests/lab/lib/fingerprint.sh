@@ -4,5 +4,5 @@ lab_fingerprint() {
   local name=${1:-}
   require_host "$name"
   shift
-  (cd / && enter_host "$name" bash "$lab_source/fingerprint" "$@")
+  (cd / && enter_host "$name" "$lab_source/fingerprint" "$@")
 }
