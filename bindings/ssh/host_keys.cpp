@@ -59,8 +59,8 @@ void read_entry(const std::string& raw, const std::string& known_as, KnownEntry 
   ssh_knownhosts_entry* parsed = nullptr;
   if (ssh_known_hosts_parse_line(known_as.c_str(), line.c_str(), &parsed) != SSH_OK) return;
   std::unique_ptr<ssh_knownhosts_entry, EntryDeleter> owner(parsed);
-  // libssh takes an RSA key with a number missing, and cannot say it again. A damaged line says nothing, as for ssh; the
-  // other lines count.
+  // libssh takes an RSA key with a number missing, and cannot say it again. A damaged line says nothing, as for ssh;
+  // the other lines count.
   try {
     entry.key = read_public_key(parsed->publickey);
   } catch (const Error&) {
