@@ -1,4 +1,4 @@
--- Undo "created-volume": delete a volume that this run made, and only then. It is kept
+-- Undo "created-volume": delete a volume that this run made, and only then. A guest's NVRAM is one too. It is kept
 --   when it cannot be proven that this run made it: the path was free before the intent, and either it is the very file
 --   that was written down after the making (inode and birth), or the run died in between and the file was born after
 --   the intent and holds what a new image does, and nothing else: before it is written down, no move can have begun;
@@ -41,7 +41,8 @@ end
 
 local function has_source(domain, inactive, path)
   local text = errors.catch({ "NO_DOMAIN", "OPERATION_INVALID" }, domain.xml, domain, { inactive = inactive })
-  return text and xml.parse(text):find("//source[@file=$path or @dev=$path]", { path = path })
+  local where = "//source[@file=$path or @dev=$path] | /domain/os/nvram[.=$path]"
+  return text and xml.parse(text):find(where, { path = path })
 end
 
 local function is_active_on(other, uuid)

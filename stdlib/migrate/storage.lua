@@ -363,7 +363,8 @@ local function prove_shared(move)
   end
 end
 
---- Decides for each disk, proves that the shared ones are, and makes those that are copied at the destination.
+--- Decides for each disk, proves that the shared ones are, and makes those that are copied at the destination, and the
+-- NVRAM.
 function storage.prepare(move)
   storage.decide(move, function(place) return is_shared(move, place) end)
   prove_shared(move)
@@ -372,6 +373,7 @@ function storage.prepare(move)
   for _, disk in ipairs(move.disks) do
     if disk.action == "copy" then make_volume(move, disk) end
   end
+  require("migrate.nvram").prepare(move)
 end
 
 storage.place_of = place_of

@@ -1,5 +1,6 @@
 -- Pre-flight: CPU, machine type, emulator, firmware at the destination.
 local errors = require "errors"
+local nvram = require "migrate.nvram"
 local script = require "script"
 
 local function domain_facts(move)
@@ -10,11 +11,9 @@ end
 
 local is_there = [[for f in "$@"; do [ -e "$f" ] || echo "$f"; done; exit 0]]
 
--- libvirt makes the folder of its own NVRAM files when it is missing, and no other one.
+-- libvirt makes the folder of its own NVRAM files when it is missing, and no other one; so does the run.
 local nvram_there = [[
-[ ! -e "$1" ] || exit 0
-echo "no file"
-[ -z "$2" ] || [ -e "$2" ] || echo "no template"
+[ ! -e "$1" ] || { echo exists; exit 0; }
 case "$1" in /var/lib/libvirt/qemu/nvram/*) exit 0;; esac
 [ -d "${1%/*}" ] || echo "no folder"]]
 
@@ -93,20 +92,18 @@ return {
     end
   end },
 
-  -- A20: what is in it comes with the guest's memory; the file is made there, of its template when it has one.
+  -- A20: what is in it comes with the guest.
   { "NVRAM", function(move)
-    local node = move.live:find("/domain/os/nvram")
-    if not node then return end
-    local path = node:value("source/@file") or node:value("source/@dev") or node:text()
-    if path:sub(1, 1) ~= "/" then return end
-    local template, device = node:attribute("template"), node:value("source/@dev")
-    local said = script.read(move.destination, nvram_there, { path, template or "" }).output
-    local missing = device and said:find("no file") and path or said:find("no folder") and path:match("^(.*)/")
-      or said:find("no template") and template
+    local its = nvram.of(move)
+    if not its then return end
+    local said = script.read(move.destination, nvram_there, { its.path }).output:match("[^\n]*")
+    local missing = its.is_device and said ~= "exists" and its.path or said == "no folder" and its.path:match("^(.*)/")
     if missing then
-      move.ctx:fault(("its NVRAM is %s, and %s is missing"):format(path, missing),
-        device and "attach the same device there" or missing == template and "install the firmware package there"
-          or ("mkdir -p %s"):format(missing), move.destination.name)
+      move.ctx:fault(("its NVRAM is %s, and %s is missing"):format(its.path, missing),
+        its.is_device and "attach the same device there" or ("mkdir -p %s"):format(missing), move.destination.name)
+    elseif said == "exists" and not its.is_device then
+      move.ctx:warn(("%s is there already, and is written anew with the guest's NVRAM"):format(its.path),
+        "an earlier move leaves it; if it is another guest's, keep a copy of it")
     end
   end },
 

@@ -76,7 +76,17 @@ end
 
 -- ---- the rows ----
 
-local function broken_post_copy()
+-- Where one side's QEMU is gone, its part of the memory is gone with it.
+local function broken_post_copy(s, d)
+  if is_off(s) then
+    return operator(("a post-copy move broke, and the source's QEMU ended (%s): a part of the guest's memory is lost, "
+      .. "and it cannot go on"):format(tostring(s.reason)),
+      "its newest disks are on the destination: virsh destroy there, then virsh start; it boots as after a power cut")
+  elseif is_off(d) then
+    return operator(("a post-copy move broke, and the destination's QEMU ended (%s): the guest ran there, and what the "
+      .. "source has is older"):format(tostring(d.reason)),
+      "its newest disks are on the destination: virsh destroy on the source, and start it where those disks are")
+  end
   return operator("a post-copy move broke: its memory is on both sides, and neither may be destroyed",
     "when the link is back, resume it: virsh migrate --postcopy-resume")
 end
@@ -164,12 +174,12 @@ local rows = {
     return operator("it runs on BOTH hosts; nothing was touched",
       "decide which copy is right, and stop the other by hand: virsh destroy")
   end },
-  { has_failed_post_copy, function() return broken_post_copy() end },
+  { has_failed_post_copy, broken_post_copy },
   { function(s, d) return s.job or d.job end, function()
     return { action = "wait", text = "a job is still running" }
   end },
   { function(s, d) return s.status == "paused" and is_post_copy(s) or d.status == "paused" and is_post_copy(d) end,
-    function() return broken_post_copy() end },
+    broken_post_copy },
   { function(s, d) return s.status == "running" and is_off(d) end, runs_on_source },
   { function(s, d) return is_off(s) and d.status == "running" end, function()
     return { action = "moved", text = "it runs on the destination" }

@@ -184,17 +184,19 @@ end)
 for _, row in ipairs {
   -- the definition, what the destination says, what the check makes of it
   { "<nvram>/images/web1.fd</nvram>", "" },
-  { "<nvram>/images/web1.fd</nvram>", "no file\n" },
-  { "<nvram>/images/web1.fd</nvram>", "no file\nno folder\n", "and /images is missing" },
-  { "<nvram template='/fw/vars.fd'>/images/web1.fd</nvram>", "no file\nno template\n", "and /fw/vars.fd is missing" },
-  { "<nvram type='file'><source file='/images/web1.fd'/></nvram>", "no file\nno folder\n", "and /images is missing" },
-  { "<nvram type='block'><source dev='/images/web1.fd'/></nvram>", "no file\n", "and /images/web1.fd is missing" },
-  { "", "no file\nno folder\n" },
+  { "<nvram>/images/web1.fd</nvram>", "exists\n", "/images/web1.fd is there already, and is written anew" },
+  { "<nvram>/images/web1.fd</nvram>", "no folder\n", "its NVRAM is /images/web1.fd, and /images is missing" },
+  { "<nvram type='file'><source file='/images/web1.fd'/></nvram>", "no folder\n", "and /images is missing" },
+  { "<nvram type='block'><source dev='/images/web1.fd'/></nvram>", "", "and /images/web1.fd is missing" },
+  { "<nvram type='block'><source dev='/images/web1.fd'/></nvram>", "exists\n" },
+  { "", "no folder\n" },
 } do
   test.case(("A20: NVRAM %q and %q there: %s"):format(row[1], row[2], row[3] or "well"), function()
     local move = a_move({}, machine(row[1]))
-    move.destination.answers["no template"] = { output = row[2] }
-    test.equal(check("cpu", "NVRAM", move), { row[3] and "kvm2: its NVRAM is /images/web1.fd, " .. row[3] })
+    move.destination.answers["no folder"] = { output = row[2] }
+    local faults, warnings = check("cpu", "NVRAM", move)
+    test.equal(#faults + #warnings, row[3] and 1 or 0)
+    if row[3] then test.matches(faults[1] or warnings[1], row[3]) end
   end)
 end
 
@@ -202,16 +204,16 @@ test.case("A20: the question about the NVRAM is understood by a real host", func
   local folder <close> = fakes.folder()
   fakes.write(folder.path .. "/there.fd", "")
   local here <close> = host.connect "localhost"
-  local function with(path, template)
-    local move = a_move({}, machine(("<nvram template='%s'>%s</nvram>"):format(template, path)))
+  local function with(path)
+    local move = a_move({}, machine(("<nvram>%s</nvram>"):format(path)))
     move.destination.query = function(_, request) return here:query(request) end
-    return check("cpu", "NVRAM", move)[1]
+    local faults, warnings = check("cpu", "NVRAM", move)
+    return faults[1] or warnings[1]
   end
-  test.is_nil(with(folder.path .. "/there.fd", "/nowhere"))
-  test.is_nil(with(folder.path .. "/new.fd", folder.path .. "/there.fd"))
-  test.matches(with(folder.path .. "/new.fd", "/nowhere"), "and /nowhere is missing$")
-  test.matches(with("/nowhere/new.fd", folder.path .. "/there.fd"), "and /nowhere is missing$")
-  test.is_nil(with("/var/lib/libvirt/qemu/nvram/new.fd", folder.path .. "/there.fd"))  -- libvirt makes that folder
+  test.matches(with(folder.path .. "/there.fd"), "is there already")
+  test.is_nil(with(folder.path .. "/new.fd"))
+  test.matches(with("/nowhere/new.fd"), "and /nowhere is missing$")
+  test.is_nil(with("/var/lib/libvirt/qemu/nvram/new.fd"))  -- libvirt makes that folder
 end)
 
 test.case("A21: a guest with an emulated TPM needs swtpm there", function()

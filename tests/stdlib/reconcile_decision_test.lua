@@ -57,6 +57,9 @@ paused/post_copy_job | running/post_copy_job   | running | none     | wait      
 paused/post_copy     | paused/post_copy        | running | none     | operator  |
 paused/post_copy_failed_job | paused/post_copy_failed | running | none | operator |
 none                 | paused/post_copy_failed | running | none     | operator  |
+shut off/crashed     | paused/post_copy_failed | running | none     | operator  |
+paused/post_copy_failed | shut off/crashed     | running | none     | operator  |
+paused/post_copy_failed | none                 | running | none     | operator  |
 running/booted_job   | paused/migration_job    | running | none     | wait      |
 paused/migration_job | none                    | running | none     | wait      |
 shut off/shutdown    | none                    | running | none     | stayed    |
@@ -254,6 +257,18 @@ invariant("nothing is resumed while the other side runs, may have run, or is lef
 end)
 
 local function is_post_copy(one) return one.reason == "post_copy" or one.reason == "post_copy_failed" end
+
+test.case("A6: when one side's QEMU ended in post-copy, it is said whose disks are the newest", function()
+  local function hint_of(source, destination)
+    local decided = reconcile.decide(source, destination, { before = "running", destination_had = "none" })
+    return decided.text .. " / " .. decided.hint
+  end
+  local gone = { status = "shut off", reason = "crashed" }
+  local broken = { status = "paused", reason = "post_copy_failed" }
+  test.matches(hint_of(gone, broken), "source's QEMU ended %(crashed%).* / its newest disks are on the destination")
+  test.matches(hint_of(broken, gone), "destination's QEMU ended %(crashed%).* / its newest disks are on the destination")
+  test.matches(hint_of(broken, broken), "on both sides, .* virsh migrate %-%-postcopy%-resume")
+end)
 
 invariant("A6: post-copy is never destroyed and never resumed", function(seen, decision, _, label)
   local source, destination = is_post_copy(seen.source), is_post_copy(seen.destination)
