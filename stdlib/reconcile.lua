@@ -174,8 +174,8 @@ local function decide(hosts, seen, options, uuid, done)
     destroyed_idle_copy = done.destroyed_idle_copy })
 end
 
--- Looks until what is seen calls for an act or for nothing more: patient with a host that does not answer and with a
--- job that still runs.
+-- Looks until what is seen calls for an act or for nothing more: patient with a host that does not answer, with what
+-- may be over in a moment, and with a job that still runs.
 local function look_until_clear(hosts, uuid, options, deadline_ms, done)
   local patience_ms = async.monotonic_ms() + units.duration_ms(options.patience or patience)
   while true do
@@ -189,7 +189,8 @@ local function look_until_clear(hosts, uuid, options, deadline_ms, done)
     end
     local decided = decide(hosts, seen, options, uuid, done)
     decided.is_unknown = silent or decided.action == "wait"
-    if not (silent and now_ms < patience_ms or decided.action == "wait" and now_ms < deadline_ms) then
+    local is_patient = (silent or decided.may_pass) and now_ms < patience_ms
+    if not (is_patient or decided.action == "wait" and now_ms < deadline_ms) then
       return decided, seen
     end
     if silent then reopen(hosts, seen) end

@@ -1,8 +1,8 @@
 --- The NVRAM of a guest with UEFI: a small file beside the disks, which both hosts have of their own.
 --
 -- libvirt makes the file at the destination of its template when it is missing, and leaves it there when the move
--- fails (seen with 9.0). So the run makes it first, as the source has it, and takes it back like a disk; the template is
--- not needed then. While the guest moves, QEMU writes it anew.
+-- fails (seen with 9.0). So the run makes it first, as the source has it, and takes it back like a disk; no template is
+-- needed then. While the guest moves, QEMU writes it anew.
 -- Tested by tests/stdlib/nvram_test.lua and tests/lab/suites/live_migrate.
 local lease = require "lease"
 local script = require "script"

@@ -44,7 +44,13 @@ local actions = {
     move.ctx:warn("the move does not converge: the domain is paused until it is over")
     move.domain:suspend()
   end,
+  -- QEMU takes it once the memory travels, which is after the disks.
   ["post-copy"] = function(move)
+    if move.last_statistics and watch.progress_fields(move.last_statistics).phase == "disks" then
+      if not move.waits_for_disks then move.ctx:warn("it switches to post-copy once the disks are copied") end
+      move.waits_for_disks = true
+      return "later"
+    end
     move.ctx:warn("the move does not converge: switching to post-copy",
       "from here on a broken link stops the guest until it is back")
     move.domain:start_post_copy()
@@ -59,7 +65,7 @@ local actions = {
 -- Says whether it was done. The move may have ended between the look and the act: that is no failure.
 local function apply(move, step)
   local ok, problem = core.pcall(actions[step.action], move, step)
-  if ok then return true end
+  if ok then return problem ~= "later" end
   if core.is_cancellation(problem) then error(problem, 0) end
   if not errors.is(problem, "OPERATION_INVALID") and not errors.is(problem, "NO_DOMAIN") then
     move.ctx:warn(("%s was not done: %s"):format(step.action, errors.message(problem)))

@@ -181,6 +181,14 @@ local rows = {
   { function(s, d) return s.status == "paused" and is_post_copy(s) or d.status == "paused" and is_post_copy(d) end,
     broken_post_copy },
   { function(s, d) return s.status == "running" and is_off(d) end, runs_on_source },
+  -- "migrated" is libvirt's word for a source that sent all of its memory, and for a destination that has it all. Before
+  -- that one, the destination says "post-copy" for a moment; when the source ended otherwise, nobody sends the rest.
+  { function(s, d, record) return is_off(s) and d.status == "running" and d.reason == "post_copy"
+    and s.reason ~= "migrated" and not record.complete end, function(s, d)
+    local decided = broken_post_copy(s, d)
+    decided.may_pass = true
+    return decided
+  end },
   { function(s, d) return is_off(s) and d.status == "running" end, function()
     return { action = "moved", text = "it runs on the destination" }
   end },
@@ -237,7 +245,8 @@ end
 --   same_process         whether the source has the very process that had the guest before the move; nil: not known
 --   complete             libvirt called the move complete
 --   destroyed_idle_copy  the destination's copy was idle, and was destroyed just now
--- Gives { action, text, destroy =, resume =, undefine =, hint = }: without one of these three nothing is to be done.
+-- Gives { action, text, destroy =, resume =, undefine =, hint =, may_pass = }: without one of these three nothing is to
+-- be done. may_pass: what is seen may be over at the next look.
 function decision.decide(source, destination, record)
   record = record or {}
   local decided = decide_by_table(source, destination, record)

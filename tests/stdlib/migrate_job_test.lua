@@ -247,6 +247,18 @@ test.case("the timeout may pause the domain or switch to post-copy instead", fun
   test.equal(move.acts, { "start_post_copy" })
 end)
 
+test.case("a timeout while the disks are copied switches to post-copy once the memory travels, and says so", function()
+  local move, looks = a_move { timeout = 10, timeout_action = "post-copy" }, 0
+  test.is_nil(running(move, { statistics = function()
+    looks = looks + 1
+    return { type = "unbounded", disk_total_bytes = 5, memory_total_bytes = looks > 3 and 5 or 0 }
+  end }))
+  local told = {}
+  for index, warning in ipairs(move.ctx.warnings) do told[index] = warning.message end
+  test.equal({ move.acts, looks > 3, told }, { { "start_post_copy" }, true,
+    { "it switches to post-copy once the disks are copied", "the move does not converge: switching to post-copy" } })
+end)
+
 test.case("over a slow line no step of the policy is lost behind the one before it, nor the timeout", function()
   local function slow() async.sleep "500ms" end
   local acts = {}

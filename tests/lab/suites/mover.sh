@@ -88,16 +88,3 @@ interrupted_at() {
   [[ $after == 0 ]] || expect_output "\"settled\":\"the domain stayed on $from\"" || return 1
   stayed_well
 }
-
-# with_userfaultfd 0|1 COMMAND...: the setting is the kernel's, and so that of all labs: one at a time.
-with_userfaultfd() {
-  local setting=/proc/sys/vm/unprivileged_userfaultfd before code=0 descriptor
-  exec {descriptor}>/run/lock/drover-lab.userfaultfd
-  flock "$descriptor"
-  before=$(<$setting)
-  echo "$1" >$setting
-  "${@:2}" || code=$?
-  echo "$before" >$setting
-  exec {descriptor}>&-
-  return $code
-}

@@ -102,6 +102,19 @@ on_hosts() {
   for host in a b; do "$lab" on "$host" "$@"; done
 }
 
+# with_userfaultfd 0|1 COMMAND...: the setting is the kernel's, and so that of all labs: one at a time.
+with_userfaultfd() {
+  local setting=/proc/sys/vm/unprivileged_userfaultfd before code=0 descriptor
+  exec {descriptor}>/run/lock/drover-lab.userfaultfd
+  flock "$descriptor"
+  before=$(<$setting)
+  echo "$1" >$setting
+  "${@:2}" || code=$?
+  echo "$before" >$setting
+  exec {descriptor}>&-
+  return $code
+}
+
 run_cases() {
   local name chosen=() started
   for name in $(declare -F | sed -n 's/^declare -f case_//p'); do
