@@ -181,7 +181,7 @@ local rows = {
   { function(s, d) return s.status == "paused" and is_post_copy(s) or d.status == "paused" and is_post_copy(d) end,
     broken_post_copy },
   { function(s, d) return s.status == "running" and is_off(d) end, runs_on_source },
-  -- "migrated" is libvirt's word for a source that sent all of its memory, and for a destination that has it all. Before
+  -- "migrated" is libvirt's word for a source that sent all its memory, and for a destination that has it all. Before
   -- that one, the destination says "post-copy" for a moment; when the source ended otherwise, nobody sends the rest.
   { function(s, d, record) return is_off(s) and d.status == "running" and d.reason == "post_copy"
     and s.reason ~= "migrated" and not record.complete end, function(s, d)

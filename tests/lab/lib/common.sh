@@ -32,14 +32,16 @@ say() { printf 'lab: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 wrong_use() { say "$*"; say "see: lab --help"; exit 2; }
 
-# poll SECONDS COMMAND...: runs COMMAND until it succeeds; fails when the time is over.
+# poll SECONDS COMMAND...: runs COMMAND until it succeeds; fails when the time is over. Between two tries it reads what
+# never comes: a program that sleeps would cost more than most commands.
 poll() {
   local seconds=$1 end
   shift
   end=$((${EPOCHREALTIME/./} + seconds * 1000000))
   until "$@"; do
     ((${EPOCHREALTIME/./} < end)) || return 1
-    sleep 0.02
+    [[ -n ${never_comes:-} ]] || exec {never_comes}<> <(:)
+    read -r -t 0.05 -u "$never_comes" || true
   done
 }
 
