@@ -187,6 +187,15 @@ function context:warn(message, hint)
   record(self, "warning", { message = message, hint = hint })
 end
 
+--- Says a line where the run is: on the screen, to --json, and in the run's report. The words are string.format's.
+function context:log(format, ...)
+  expect(self, "log", "format", format, "string")
+  if self.planning then return end
+  local message = select("#", ...) > 0 and format:format(...) or format
+  self.screen:note(message)
+  record(self, "log", { message = message })
+end
+
 --- Raises all noted faults as one error; nothing when there are none.
 function context:stop_on_faults()
   if #self.faults == 0 then return end

@@ -195,6 +195,12 @@ function report_html.page(run, entries, events, parameters, problem)
         escape(event.data.hint or ""))
     end))
   end
+  local said = of_type(events, "log")
+  if #said > 0 then
+    parts[#parts + 1] = section("Said", rows_of(said, {}, function(event)
+      return "<td>" .. escape(event.data.message) .. "</td>"
+    end))
+  end
   local changed = run.state ~= "done" and history.changed(events) or {}
   if #changed > 0 then
     parts[#parts + 1] = section("Changed and not undone", rows_of(changed, {}, function(text)

@@ -24,7 +24,7 @@ local function field(value) return value ~= nil and tostring(value) or "?" end
 
 local function clock(at_ms) return os.date("!%Y-%m-%d %H:%M:%S UTC", at_ms // 1000) end
 
-local shown = { step = true, summary = true, warning = true }
+local shown = { step = true, summary = true, warning = true, log = true }
 
 local function print_lines(lines) screen.say(table.concat(lines, "\n")) end
 
@@ -44,6 +44,8 @@ local function print_steps(events, width)
       end
     elseif event.type == "warning" then
       print_lines(layout.wrap(field(event.data.message), width, "  warning  ", "           "))
+    elseif event.type == "log" then
+      print_lines(layout.wrap(field(event.data.message), width, "      ", "      "))
     end
   end
   if #summary > 0 then

@@ -43,6 +43,11 @@ function ctx:fault(message, hint, host_name) end
 ---@param hint? string
 function ctx:warn(message, hint) end
 
+---Says a line where the run is: on the screen, to --json, and in the run's report. The words are string.format's.
+---@param format string
+---@param ... any
+function ctx:log(format, ...) end
+
 ---Raises all noted faults as one error; nothing when there are none.
 function ctx:stop_on_faults() end
 

@@ -82,6 +82,18 @@ test.case("the same warning is shown and kept once", function()
   end)
 end)
 
+test.case("what a playbook says is shown where the run is, and kept; while planning it says nothing", function()
+  with_context(function(ctx, screen, store)
+    ctx:log("%d of %d", 1, 2)
+    ctx:log "100% done"
+    test.equal({ screen.notes, #events_of(store, "log") }, { { "1 of 2", "100% done" }, 2 })
+  end)
+  with_context(function(ctx, screen)
+    ctx:log "nothing happens yet"
+    test.equal(screen.notes, {})
+  end, { plan = require("plan").new(), store = false })
+end)
+
 test.case("a lease gives its result, and release takes back its kind now", function()
   with_context(function(ctx, screen, store)
     test.equal(ctx:lease("context-toy", { name = "a" }), { path = "/a" })
@@ -161,7 +173,7 @@ test.case("what a playbook gives wrongly is told with its own line", function()
   with_context(function(ctx)
     local rows = { { "step", "x" }, { "step", nil, print }, { "lease" }, { "lease", "context-toy" },
       { "lease", "context-toy", {} }, { "undo", "context-toy", {} }, { "lease", "firewall-opening", {} }, { "fault" },
-      { "warn", {} } }
+      { "warn", {} }, { "log" } }
     local seen = {}
     for index, row in ipairs(rows) do
       local problem = test.raises("BAD_ARGUMENT", function() ctx[row[1]](ctx, row[2], row[3]) end)
@@ -173,7 +185,8 @@ test.case("what a playbook gives wrongly is told with its own line", function()
       "ctx:lease: the kind 'context-toy' needs the argument 'name'",
       "ctx:undo: the kind 'context-toy' needs the argument 'name'",
       "ctx:lease: the kind 'firewall-opening' needs the argument 'ports'",
-      "ctx:fault: message: expected a string, got nil", "ctx:warn: message: expected a string, got table" })
+      "ctx:fault: message: expected a string, got nil", "ctx:warn: message: expected a string, got table",
+      "ctx:log: format: expected a string, got nil" })
     test.matches(test.raises("BAD_ARGUMENT", function() ctx.step("x", print) end).message, "a call with a colon")
   end)
 end)

@@ -131,7 +131,8 @@ test.case("hostile text from hosts and files stays text", function()
   local data = { step = evil, elapsed_ms = 1, ok = false, message = evil, hint = evil }
   local page = report_html.page(one, { entry(evil, evil, "failed", { error = evil }),
     entry(evil, evil, evil, { type = "undo" }) }, { event("step", 1, data), event("warning", 1, data),
-    event("summary", 1, { { evil, evil } }), event("ended", 1, { kind = evil, label = evil, outcome = evil }) },
+    event("log", 1, data), event("summary", 1, { { evil, evil } }),
+    event("ended", 1, { kind = evil, label = evil, outcome = evil }) },
     { [evil] = evil, domain = evil, list = { evil } }, { message = evil, hint = evil, host = evil })
   local document = tree(page)
   test.equal({ #document:find_all "//script", #document:find_all "//img", #document:find_all "//style" }, { 0, 0, 1 })
@@ -148,8 +149,9 @@ end)
 
 test.case("a history with missing fields is shown all the same", function()
   local page = tree(report_html.page(run(), {}, { event("step", 5, {}), event("progress", 5, {}),
-    event("progress", 6, {}), event("warning", 7, {}), event("summary", 8, { 5, {}, { "a" } }) }, {}, {}))
-  test.equal(titles(page), { "Run", "Steps", "Warnings" })
+    event("progress", 6, {}), event("warning", 7, {}), event("log", 7, {}),
+    event("summary", 8, { 5, {}, { "a" } }) }, {}, {}))
+  test.equal(titles(page), { "Run", "Steps", "Warnings", "Said" })
 end)
 
 -- For a person to look at: DROVER_PAGES=DIR drover test tests/stdlib/report_html_test.lua

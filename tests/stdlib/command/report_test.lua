@@ -23,7 +23,7 @@ return playbook { name = "toy", summary = "A toy.",
     ctx:undo("toy-undo", { path = "/images/b", gone = true })
     ctx:lease("toy", { name = "the key", stuck = p.how == "stuck" })
     ctx:warn("mind the gap", "look down")
-    ctx:step("make it", function() end)
+    ctx:step("make it", function() ctx:log("%d made", 1) end)
     if p.how == "well" then
       ctx:commit()
       ctx:report("sent", "107 MiB")
@@ -60,6 +60,7 @@ run RUN: toy, web1 kvm2
   done, began DATE UTC, took N ms
 
   warning  mind the gap
+      1 made
   ok  make it                                            N ms
 
   sent  107 MiB
@@ -82,6 +83,7 @@ run RUN: toy, web1 kvm2
     try again
 
   warning  mind the gap
+      1 made
   ok  make it                                            N ms
   no  break it                                           N ms
 
@@ -111,8 +113,8 @@ test.case("as data it has the run, its entries and its events, decoded", functio
   for index, entry in ipairs(data.entries) do kinds[index] = entry.kind .. " " .. entry.state end
   for index, event in ipairs(data.events) do types[index] = event.type end
   test.equal(kinds, { "toy-undo ended", "toy-undo ended", "toy ended" })
-  test.equal(types, { "lease", "warning", "step", "step", "ended", "ended", "ended" })
-  test.equal(data.events[4].data.error, "it broke")
+  test.equal(types, { "lease", "warning", "log", "step", "step", "ended", "ended", "ended" })
+  test.equal(data.events[5].data.error, "it broke")
 end)
 
 test.case("as a page it is a whole document", function()
