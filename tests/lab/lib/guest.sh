@@ -27,7 +27,7 @@ readonly quick_start='cryptomgr.notests mitigations=off initcall_blacklist=init_
 
 guest_create() {
   local name=${1:-} host=a disk=64M format=raw shared=no memory=192M ip='' mac='' words='' start=yes persistent=yes
-  local cdrom='' pool=default nvram=no
+  local cdrom='' pool=default nvram=no system=yes
   [[ $name =~ ^[a-zA-Z0-9][a-zA-Z0-9._-]*$ ]] || wrong_use "guest create: a plain NAME comes first, not '$name'"
   shift
   while [[ $# -gt 0 ]]; do
@@ -48,6 +48,7 @@ guest_create() {
       --no-start) start=no; shift ;;
       --cdrom) cdrom=${2:?}; shift 2 ;;
       --nvram) nvram=yes; shift ;;
+      --bare) system=no words+=' lab.agent=no'; shift ;;
       *) wrong_use "guest create: unknown option '$1'" ;;
     esac
   done
@@ -57,7 +58,7 @@ guest_create() {
   [[ ! -e $guests_directory/$name ]] || die "guest $name exists: lab guest destroy $name"
   [[ -n $ip ]] || ip=$(free_guest_address)
   [[ -n $mac ]] || mac=$(printf '52:54:00:77:01:%02x' "${ip##*.}")
-  printf 'ip=%s\nmac=%s\ndisk=%s\nagent=%s\n' "$ip" "$mac" \
+  printf 'system=%s\nip=%s\nmac=%s\ndisk=%s\nagent=%s\n' "$system" "$ip" "$mac" \
     "${disk:+$(pool_directory "$pool")/$name.$format}" "$([[ $words == *agent=no* ]] && echo no || echo yes)" \
     >"$guests_directory/$name"
   give_image_to_hosts
@@ -77,6 +78,7 @@ guest_create() {
   xml=${xml//@mac@/$mac}
   xml=${xml//@words@/$words}
   xml=${xml//@disks@/$disks}
+  [[ $system == yes ]] || xml=$(sed -E '/<(kernel|initrd|cmdline)>/d' <<<"$xml")
   xml=${xml//@firmware@/$([[ $nvram == no ]] || firmware_xml "$host" "$name")}
   define_guest "$host" "$name" "$xml" "$persistent" "$start"
 }
@@ -169,6 +171,7 @@ guest_wait() {
   local name=${1:-} seconds=${LAB_GUEST_SECONDS:-60} host
   require_guest "$name"
   host=$(guest_where "$name") || die "guest $name runs nowhere"
+  ! grep -qx system=no "$guests_directory/$name" || return 0
   poll "$seconds" grep -qs 'LAB-GUEST up' "$(guest_console "$host" "$name")" ||
     die "guest $name did not boot within $seconds s; see $(guest_console "$host" "$name")"
   ! grep -qx agent=yes "$guests_directory/$name" || poll "$seconds" agent_answers "$host" "$name" ||

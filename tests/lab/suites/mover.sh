@@ -38,12 +38,19 @@ after_failure() { "$lab" guest destroy mover; "$lab" guest destroy other; }
 ready() { fresh_guest && residue_before $guest && remember_counter $guest; }
 
 # with_other_guest "WORDS" COMMAND...: the same with a guest of its own on a, made with these words, gone afterwards.
-with_other_guest() {
+with_other_guest() { with_guest_that boots "$@"; }
+# The same with one that is off, or paused before its first instruction: to be refused, nobody need have booted.
+with_guest_that_is_off() { with_guest_that stays_off "$@"; }
+with_idle_guest() { with_guest_that is_idle "$@"; }
+
+boots() { "$lab" guest create $guest --host a "$@" >/dev/null && "$lab" guest wait $guest >/dev/null; }
+stays_off() { "$lab" guest create $guest --host a --no-start "$@" >/dev/null; }
+is_idle() { stays_off "$@" && "$lab" on a virsh --quiet start $guest --paused; }
+with_guest_that() { # HOW "WORDS" COMMAND...
   local words code=0 guest=other image=/var/lib/libvirt/images/other.raw from=a to=b
-  read -ra words <<<"$1"
-  shift
+  read -ra words <<<"$2"
   "$lab" guest destroy $guest >/dev/null 2>&1
-  "$lab" guest create $guest --host a "${words[@]}" >/dev/null && "$lab" guest wait $guest >/dev/null && "$@" || code=$?
+  "$1" "${words[@]}" && "${@:3}" || code=$?
   "$lab" guest destroy $guest >/dev/null 2>&1
   return $code
 }
