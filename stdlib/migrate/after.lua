@@ -261,6 +261,7 @@ function after.summarise(move)
   if #copied > 0 then
     ctx:report("disks", ("%s copied; the source's files stay"):format(table.concat(copied, ", ")))
   end
+  if move.made_nvram then ctx:report("NVRAM", "copied; the source's file stays") end
 end
 
 return after

@@ -24,7 +24,8 @@ end
 local free_at = [[if [ -e "$1" ] || [ -L "$1" ]; then exit 0; fi; date +%s]]
 
 -- Empty at first: only then is it known to be this run's, whenever the run dies.
-local make = [[umask 077; mkdir -p -- "${1%/*}"; set -C; : > "$1"]]
+-- The folder is libvirt's own, which QEMU's user must be able to enter: any other that is missing stopped the check.
+local make = [[mkdir -p -- "${1%/*}"; umask 077; set -C; : > "$1"]]
 local fill = [[cat > "$1"]]
 
 --- Makes it at the destination, when there is none. One that is there, of an earlier move, is written anew by QEMU.
@@ -46,6 +47,7 @@ function nvram.prepare(move)
   script.run(destination, make, { its.path })
   ctx:made(sequence, lease.find("created-volume").identity(destination, its.path))
   script.run(destination, fill, { its.path }, { input = contents })
+  move.made_nvram = true
 end
 
 return nvram

@@ -78,13 +78,14 @@ end
 
 -- Where one side's QEMU is gone, its part of the memory is gone with it.
 local function broken_post_copy(s, d)
+  local function how(side) return side.status == "none" and "nothing is there" or tostring(side.reason) end
   if is_off(s) then
     return operator(("a post-copy move broke, and the source's QEMU ended (%s): a part of the guest's memory is lost, "
-      .. "and it cannot go on"):format(tostring(s.reason)),
+      .. "and it cannot go on"):format(how(s)),
       "its newest disks are on the destination: virsh destroy there, then virsh start; it boots as after a power cut")
   elseif is_off(d) then
     return operator(("a post-copy move broke, and the destination's QEMU ended (%s): the guest ran there, and what the "
-      .. "source has is older"):format(tostring(d.reason)),
+      .. "source has is older"):format(how(d)),
       "its newest disks are on the destination: virsh destroy on the source, and start it where those disks are")
   end
   return operator("a post-copy move broke: its memory is on both sides, and neither may be destroyed",

@@ -270,6 +270,7 @@ test.case("A6: when one side's QEMU ended in post-copy, it is said whose disks a
   local broken = { status = "paused", reason = "post_copy_failed" }
   test.matches(hint_of(gone, broken), "source's QEMU ended %(crashed%).* / its newest disks are on the destination")
   test.matches(hint_of(broken, gone), "destination's QEMU ended %(crashed%).* / its newest disks are on the destin")
+  test.matches(hint_of({ status = "none" }, broken), "QEMU ended %(nothing is there%)")
   test.matches(hint_of(broken, broken), "on both sides, .* virsh migrate %-%-postcopy%-resume")
 end)
 
