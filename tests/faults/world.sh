@@ -51,11 +51,11 @@ make_guests() { # NAME...
 make_local_guest() {
   local more=(--no-agent --pace 1)
   [[ $1 != mover1 ]] || more=(--pace 0.3)
-  "$lab" guest create "$1" --host a --disk 32M --memory 96M --writer "${more[@]}" >/dev/null
+  "$lab" guest create "$1" --host a --disk 32M --writer "${more[@]}" >/dev/null
 }
 make_shared_guest() {
   local definition
-  "$lab" guest create "$1" --host a --disk 32M --memory 96M --pace 0.3 --writer --no-agent --shared --no-start >/dev/null &&
+  "$lab" guest create "$1" --host a --disk 32M --pace 0.3 --writer --no-agent --shared --no-start >/dev/null &&
     definition=$("$lab" on a virsh dumpxml --inactive "$1") &&
     "$lab" on a virsh --quiet define /dev/stdin <<<"${definition/\/usr\/local\/bin\/qemu-lab/$unlocked_qemu}" >/dev/null &&
     "$lab" on a virsh --quiet start "$1"

@@ -22,9 +22,6 @@ build_guest_image() {
   with_cache "$lab_source/guest/build-image" "$cache_directory"
 }
 
-# What a kernel tests of itself and prepares for others is a tenth of its start.
-readonly quick_start='cryptomgr.notests mitigations=off initcall_blacklist=init_kprobe_trace,load_system_certificate_list'
-
 guest_create() {
   local name=${1:-} host=a disk=64M format=raw shared=no memory=192M ip='' mac='' words='' start=yes persistent=yes
   local cdrom='' pool=default nvram=no system=yes
@@ -73,7 +70,7 @@ guest_create() {
   xml=${xml//@uuid@/$(</proc/sys/kernel/random/uuid)}
   xml=${xml//@memory@/$(numfmt --from=iec "$memory")}
   xml=${xml//@image@//var/lib/libvirt/boot}
-  xml=${xml//@quick@/$quick_start}
+  xml=${xml//@kernel-words@/$(<"$lab_source/guest/kernel-words")}
   xml=${xml//@ip@/$ip}
   xml=${xml//@mac@/$mac}
   xml=${xml//@words@/$words}
@@ -107,12 +104,11 @@ free_guest_address() {
 # Another checkout's lab may have another image made meanwhile, and this one thrown away: not before it is copied.
 give_image_to_hosts() { with_cache copy_image_to_hosts; }
 copy_image_to_hosts() {
-  local image name
-  image=$("$lab_source/guest/build-image" "$cache_directory")
+  local image='' name
   for name in $(lab_hosts); do
-    on_host "$name" test -e /var/lib/libvirt/boot/initrd || (
-      tar --create --directory "$image" vmlinuz initrd | on_host "$name" tar --extract --directory /var/lib/libvirt/boot
-    )
+    ! on_host "$name" test -e /var/lib/libvirt/boot/initrd || continue
+    [[ -n $image ]] || image=$("$lab_source/guest/build-image" "$cache_directory")
+    (cd "$image" && tar --create -- *) | on_host "$name" tar --extract --directory /var/lib/libvirt/boot
   done
 }
 
