@@ -75,6 +75,7 @@ local function prepared(text, p, answers)
       if script:find("dm/uuid", 1, true) then output = answers.devices[side]
       elseif script:find("%i:%s", 1, true) then output = answers.stat and answers.stat[side] or "absent\n"
       elseif script:find("stat -f", 1, true) then output = (answers.kind or "ext2/ext3") .. "\n"
+      elseif script:find("date +%s", 1, true) then output = "1000\n"
       elseif script:find("echo yes", 1, true) then output = (answers.seen or {})[request[5]] and "yes\n" or "no\n"
       end
       return { exit_code = 0, output = output, errors = "" }
@@ -188,4 +189,38 @@ test.case("network disks are shared by their name, not through the host itself; 
   local problem = test.raises("NOT_SHARED", storage.prepare, (prepared(
     "<disk type='nvme'><source type='pci' namespace='1'/><target dev='vda'/></disk>", {}, {})))
   test.equal(problem.message, "whether disk vda (type 'nvme') is the same there is not known")
+end)
+
+-- ---- what the run makes at the destination ----
+
+-- A copy whose volume the pool makes at the last of so many tries, and the number of tries.
+local function made_at_try(wanted, problem)
+  local move = prepared(a_file, { storage = "copy" }, { seen = {} })
+  local tries, noted = 0, {}
+  local pool = {}
+  function pool.create_volume()
+    tries = tries + 1
+    if tries < wanted then errors.raise { code = "VOLUME_FAILED", message = problem, where = false } end
+  end
+  move.destination.virt = { pool_of_path = function() return pool end, volume_of_path = function() end }
+  move.domain = { block_info = function() return { capacity_bytes = 4096 } end }
+  function move.ctx.undo(_, kind) noted[#noted + 1] = kind return 1 end
+  function move.ctx.made(_, sequence) noted[#noted + 1] = "made " .. sequence end
+  return move, function() return tries, noted end
+end
+
+test.case("A22: QEMU that could not measure the processor to encrypt a volume is asked again, not for ever", function()
+  local unmeasured = "unexpected exit status 1: qemu-img: /a/one.img: Unable to get accurate CPU usage"
+  local move, seen = made_at_try(4, unmeasured)
+  storage.prepare(move)
+  test.equal({ seen() }, { 4, { "created-volume", "made 1" } })
+  move, seen = made_at_try(100, unmeasured)
+  test.raises("VOLUME_FAILED", storage.prepare, move)
+  test.equal({ seen() }, { 12, { "created-volume" } })
+end)
+
+test.case("what else keeps a volume from being made is not tried again", function()
+  local move, seen = made_at_try(2, "No space left on device")
+  test.raises("VOLUME_FAILED", storage.prepare, move)
+  test.equal({ seen() }, { 1, { "created-volume" } })
 end)
