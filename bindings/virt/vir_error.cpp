@@ -1,5 +1,6 @@
 #include "bindings/virt/vir_error.h"
 
+#include <cstdlib>
 #include <map>
 
 namespace drover::virt {
@@ -236,6 +237,13 @@ std::string_view last_code() {
 
 void silence_error_output() {
   virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});
+}
+
+void silence_warnings() {
+  for (const char* name : {"LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS", "LIBVIRT_LOG_OUTPUTS"}) {
+    if (std::getenv(name) != nullptr) return;
+  }
+  setenv("LIBVIRT_DEBUG", "error", 1);
 }
 
 }  // namespace drover::virt

@@ -33,4 +33,9 @@ std::string_view last_code();
 // Errors reach callers by return value only; libvirt would also print each to standard error.
 void silence_error_output();
 
+// libvirt's client prints warnings to standard error too, between drover's lines: that this machine's name does not
+// resolve, say. Only errors then, unless the environment says what libvirt is to log
+// [https://libvirt.org/logging.html]. Called before there is a thread that may read the environment.
+void silence_warnings();
+
 }  // namespace drover::virt

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bindings/json/json.h"
+#include "bindings/virt/vir_error.h"
 #include "host/base/log.h"
 #include "host/base/text.h"
 #include "host/base/visible.h"
@@ -198,6 +199,7 @@ int run_program(int argc, char** argv) {
   app.add_option("--playbooks", options.playbooks, "A folder of playbooks that goes before all others")
       ->type_name("DIR");
 
+  virt::silence_warnings();
   int code = exit_done;
   std::vector<std::string> passed_on;
   Commands commands(app, [&](const std::string& command, Json request) {

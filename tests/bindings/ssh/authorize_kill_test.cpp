@@ -105,8 +105,8 @@ class Killing {
     if (act_ == Act::revoke) authorize_key(place.machine, place.request, place.token);
   }
 
-  // Once without a kill. Gives the numbers of the calls to kill at: with Where::at_changes those between which the files
-  // are not the same.
+  // Once without a kill. Gives the numbers of the calls to kill at: with Where::at_changes those between which the
+  // files are not the same.
   std::vector<int> let_through() {
     KillPlace place(before_);
     old_state_ = place.state();
