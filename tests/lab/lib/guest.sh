@@ -106,7 +106,8 @@ give_image_to_hosts() { with_cache copy_image_to_hosts; }
 copy_image_to_hosts() {
   local image='' name
   for name in $(lab_hosts); do
-    ! on_host "$name" test -e /var/lib/libvirt/boot/initrd || continue
+    # The last of them: an earlier copy may have been cut off.
+    ! on_host "$name" test -e /var/lib/libvirt/boot/vmlinuz || continue
     [[ -n $image ]] || image=$("$lab_source/guest/build-image" "$cache_directory")
     (cd "$image" && tar --create -- *) | on_host "$name" tar --extract --directory /var/lib/libvirt/boot
   done
